@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every dependency and its least version. Debian 12 and Ubuntu 24.04 ship all.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# Highway 1.0.3: the SIMD kernels.
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
+
+# libdeflate 1.14: DEFLATE of records held whole in memory.
+pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
+
+if(CAISSON_CLI)
+  find_package(fmt 9 REQUIRED)
+  find_package(CLI11 2.1 REQUIRED)
+  find_package(nlohmann_json 3.11 REQUIRED)
+endif()
+
+if(CAISSON_TESTS)
+  find_package(GTest 1.12 REQUIRED)
+  find_package(ZLIB REQUIRED)  # a peer for crc32
+  find_package(nlohmann_json 3.11 REQUIRED)
+endif()
+
+# CUDA 12: optional, compiled wherever nvcc is found.
+set(CAISSON_HAVE_CUDA OFF)
+if(NOT CAISSON_CUDA STREQUAL OFF)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 90)
+    endif()
+    enable_language(CUDA)
+    find_package(CUDAToolkit 12 REQUIRED)
+    set(CAISSON_HAVE_CUDA ON)
+  elseif(CAISSON_CUDA STREQUAL ON)
+    message(FATAL_ERROR "CAISSON_CUDA=ON, but no nvcc was found")
+  endif()
+endif()
+message(STATUS "Caisson: CUDA ${CAISSON_HAVE_CUDA}")
