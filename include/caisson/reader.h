@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads tensors from one file, whatever its format.
+//
+// Open() parses the index and no payload, so opening a 100 GB checkpoint
+// costs what its index costs. The file must not change while a Reader is
+// open.
+//
+// Thread safety: const methods may run on many threads at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caisson/adapter.h"
+#include "caisson/memory.h"
+#include "caisson/state.h"
+#include "caisson/status.h"
+#include "caisson/tensor.h"
+
+namespace caisson {
+
+// How a tensor's bytes are stored.
+enum class Compression : uint8_t { kNone, kDeflate, kPlane };
+
+// "none", "deflate" or "plane".
+std::string_view Name(Compression compression);
+
+// A tensor of a file.
+struct TensorInfo {
+  Path path;           // its identity; view.spec.name is the path joined by '.'
+  TensorView view;     // over a storage that is not resident
+  std::string record;  // that holds its storage
+  uint64_t offset = 0;        // of the record's data in the file
+  uint64_t stored_bytes = 0;  // of the record in the file
+  Compression compression = Compression::kNone;
+  std::optional<uint32_t> crc32;  // of the record, uncompressed
+};
+
+struct ReaderOptions {
+  // Where the file begins within the adapter. Default: at its first byte.
+  uint64_t start = 0;
+
+  // Accept only what torch.load(weights_only=True) accepts: its opcodes and
+  // its globals. Default: also pickle protocols 3 to 5, and globals that are
+  // unknown, which are kept and never looked up.
+  bool strict = false;
+};
+
+// The elements [begin, end) of one dimension.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+// One tensor, or a block of it, and where it shall go.
+struct ReadRequest {
+  const TensorInfo* tensor = nullptr;  // of this Reader
+  std::vector<Range> block;  // one for each dimension; empty: all of it
+  Region dst;  // dense, row-major, native order; exactly the block's bytes
+};
+
+struct ReadReport {
+  // For each request, whether every byte was checked against a stored CRC.
+  // A part of a record cannot be, nor a record stored without a CRC.
+  std::vector<bool> checked;
+  uint64_t bytes_read = 0;  // from the file
+};
+
+struct LoadOptions {
+  // Check CRCs, in the same pass as the copy. Default: on.
+  bool verify = true;
+};
+
+struct LoadIntoOptions {
+  bool verify = true;
+
+  // Accept a file that holds tensors which the state lacks. Default: off.
+  bool allow_unused = false;
+};
+
+// One damaged place.
+struct Damage {
+  std::string file;
+  std::string record;                // empty: the index itself
+  std::vector<std::string> tensors;  // names of all that view the record
+  uint64_t offset = 0;               // of the record's data in the file
+  std::string problem;
+};
+
+struct VerifyReport {
+  uint64_t checked = 0;                // records whose CRC was compared
+  std::vector<std::string> unchecked;  // records stored without a CRC
+  std::vector<Damage> damage;
+
+  bool ok() const { return damage.empty(); }
+};
+
+class Reader {
+ public:
+  // Opens a file. Its first bytes tell the format; the name is never asked.
+  //
+  // Errors: kNotFound, kIo; kUnsupported if no format claims the file, naming
+  // what it seems to be; kCorrupt if the index contradicts itself or points
+  // outside the file.
+  static Result<Reader> Open(const std::string& path,
+                             const ReaderOptions& options = {});
+  static Result<Reader> Open(std::shared_ptr<const ReadAdapter> adapter,
+                             const ReaderOptions& options = {});
+
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+  ~Reader();
+
+  // "pytorch".
+  const std::string& format() const;
+
+  // Bytes of the file.
+  uint64_t file_bytes() const;
+
+  // Every tensor, in order of appearance. Valid as long as the Reader.
+  std::span<const TensorInfo> tensors() const;
+
+  // The tensor called `name` (its path joined by '.'). kNotFound;
+  // kInvalidArgument, naming the paths, if several paths join to `name`.
+  Result<const TensorInfo*> Find(std::string_view name) const;
+
+  // The tree, with storages that are not resident. Valid as long as the
+  // Reader, which it shares its nodes with.
+  const State& state() const;
+
+  // Fills each request's destination: stored values (conj and neg are not
+  // applied), checked against the stored CRC where a whole record is read.
+  // Blocks until the bytes are in place.
+  //
+  // Errors: kInvalidArgument before the first byte is read if a request does
+  // not fit; kCorrupt, naming the record, if a CRC differs; kIo. On error the
+  // contents of the destinations are unspecified.
+  Result<ReadReport> Read(std::span<const ReadRequest> requests,
+                          Stream stream = {}) const;
+
+  // The whole state in memory that it owns, sharing as in the file.
+  //
+  // Errors: those of Read; kUnsupported, naming it, if the file uses a global
+  // that torch.load(weights_only=True) would refuse.
+  Result<State> Load(const LoadOptions& options = {}) const;
+
+  // Fills the tensors of `state`, which has the same paths, from the file;
+  // its other values stay as they are.
+  //
+  // Errors: before the first byte is written, kNotFound for a tensor that the
+  // file lacks, kInvalidArgument for one whose dtype or shape differs or that
+  // only the file has; afterwards those of Read.
+  Status LoadInto(State& state, const LoadIntoOptions& options = {}) const;
+
+  // Reads every record and reports all damage, not the first. An error only
+  // if reading itself fails.
+  Result<VerifyReport> Verify() const;
+
+ private:
+  class Impl;
+  explicit Reader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caisson

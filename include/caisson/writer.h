@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes a State into one file.
+//
+// The file appears whole or not at all: the bytes go to a temporary in the
+// same directory, which is synced and then renamed over the target. A failure
+// at any point leaves the old file untouched and no temporary behind.
+//
+// Thread safety: one Writer may write from one thread at a time; several
+// Writers are independent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "caisson/profile.h"
+#include "caisson/state.h"
+#include "caisson/status.h"
+
+namespace caisson {
+
+struct WriteOptions {
+  // The layout to write. Default: the state's own profile.
+  std::optional<Profile> profile;
+
+  // Whether the file and its directory are synced before Write() returns.
+  // Without, a power cut may lose the new file, never the old one's place.
+  // Default: on.
+  bool sync = true;
+
+  // Bytes of the staging window. A multiple of 4096. Default: 8 MiB.
+  size_t window_bytes = size_t{8} << 20;
+};
+
+struct WriteReport {
+  uint64_t file_bytes = 0;
+  uint64_t tensor_bytes = 0;  // of the storages, each once
+  double seconds = 0;
+};
+
+class Writer {
+ public:
+  explicit Writer(WriteOptions options = {});
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) noexcept;
+  ~Writer();
+
+  // Writes `state` to `path` in the format that the suffix names: `.pt`,
+  // `.pth`, `.bin` and unknown suffixes are PyTorch files. Blocks until the
+  // file is in place. The staging window is kept for the next call.
+  //
+  // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
+  // Errors: kInvalidArgument for a state that cannot be saved (a view that
+  // exceeds its storage, two dtypes over one storage, a cycle), naming the
+  // path; kNotFound if the directory is missing; kIo.
+  Result<WriteReport> Write(const State& state, const std::string& path);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caisson
