@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The handles that a node holds, for everything that walks a State.
+#pragma once
+
+#include <type_traits>
+#include <variant>
+
+#include "caisson/state.h"
+#include "caisson/status.h"
+
+namespace caisson {
+
+// Calls visit(child) for each Node that `value` holds, in order: items; key,
+// value, key, value; attributes. `Value` is NodeValue or const NodeValue.
+template <class Value, class Visit>
+void ForEachChild(Value& value, Visit&& visit) {
+  std::visit(
+      [&](auto& node) {
+        using T = std::remove_cvref_t<decltype(node)>;
+        if constexpr (std::is_same_v<T, List> || std::is_same_v<T, Tuple> ||
+                      std::is_same_v<T, Set>) {
+          for (auto& item : node.items) visit(item);
+        } else if constexpr (std::is_same_v<T, Dict>) {
+          for (auto& entry : node.entries()) {
+            visit(entry.first);
+            visit(entry.second);
+          }
+          visit(node.attributes);
+        } else if constexpr (std::is_same_v<T, Object>) {
+          visit(node.callable);
+          visit(node.args);
+          for (auto& item : node.items) visit(item);
+          for (auto& entry : node.entries) {
+            visit(entry.first);
+            visit(entry.second);
+          }
+          if (node.has_state) visit(node.state);
+        }
+      },
+      value);
+}
+
+// What a tree costs to unfold.
+struct TreeSize {
+  uint64_t nodes = 0;    // distinct
+  uint64_t handles = 0;  // held by them; a shared node counts once for each
+};
+
+// Measures the tree under `root`. Bounded memory and stack for any graph.
+//
+// kInvalidArgument if it contains itself or is deeper than kMaxDepth.
+Result<TreeSize> MeasureTree(const Node& root);
+
+}  // namespace caisson
