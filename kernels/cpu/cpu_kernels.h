@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The host's column of the kernel table. Each entry picks its SIMD target at
+// run time, ignores the stream, and is done when it returns.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "caisson/memory.h"
+#include "caisson/status.h"
+#include "kernels/kernel_table.h"
+
+namespace caisson::cpu {
+
+// Never null; a constant.
+const KernelTable* Kernels();
+
+// The entries, with the contracts of KernelTable. Transform needs no
+// workspace, lacks Op::kConvert, and answers kInvalidArgument for a step or a
+// view that contradicts itself; what comes after the bad job is not touched.
+Status Transform(const Step& step, std::span<const Job> jobs,
+                 Workspace workspace, Stream stream);
+size_t WorkspaceBytes(const Step& step, std::span<const Job> jobs);
+Status Inflate(std::span<const InflateJob> jobs, Stream stream);
+
+}  // namespace caisson::cpu

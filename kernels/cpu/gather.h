@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the elements of a strided view in order, a run at a time.
+//
+// A Gather refers to the caller's memory and owns none. Not thread-safe.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "caisson/status.h"
+#include "kernels/kernel_table.h"
+
+namespace caisson::cpu {
+
+class Gather {
+ public:
+  static constexpr size_t kMaxRank = 64;
+
+  // Of `view`, whose first element is at `src`; elements have `width` bytes.
+  // A stride may be 0 or negative.
+  //
+  // Errors: kInvalidArgument if the view has more than kMaxRank dimensions, a
+  // negative one, not one stride for each, or not `elems` elements.
+  static Result<Gather> Make(const std::byte* src, const Strides& view,
+                             size_t elems, size_t width);
+
+  // Whether the elements lie one after the other, from `src` on.
+  bool contiguous() const;
+
+  // Writes the next `elems` elements to `dst`, one after the other.
+  //
+  // REQUIRES: that many are left; `dst` does not overlap them.
+  void Next(std::byte* dst, size_t elems);
+
+ private:
+  struct Dim {
+    int64_t elems = 1;
+    int64_t stride = 0;  // bytes
+    int64_t index = 0;   // of the next element
+  };
+
+  Gather(const std::byte* src, size_t width) : src_(src), width_(width) {}
+
+  // Adds a dimension outside of those that are there, or joins it to the last.
+  void Append(int64_t elems, int64_t stride);
+
+  // Goes from the end of a row to the start of the next.
+  void Carry();
+
+  const std::byte* src_;
+  size_t width_;
+  int64_t offset_ = 0;  // bytes from src_ to the next element
+  size_t rank_ = 0;
+  std::array<Dim, kMaxRank> dims_;  // the fastest first
+};
+
+}  // namespace caisson::cpu

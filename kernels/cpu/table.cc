@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/cpu_kernels.h"
+
+namespace caisson::cpu {
+
+const KernelTable* Kernels() {
+  static constexpr KernelTable kTable = {
+      .name = "cpu",
+      .transform = Transform,
+      .workspace_bytes = WorkspaceBytes,
+      .inflate = Inflate,
+  };
+  return &kTable;
+}
+
+}  // namespace caisson::cpu

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The kernels of one memory space, as a table of function pointers.
+//
+// A kernel sees pointers, counts and a stream; it never learns which file
+// format asked. Entries take batches, so that many small tensors cost one
+// launch. No entry is ever null; only a whole table can be absent.
+//
+// Thread safety: tables are constants; entries may run on many threads at
+// once, each with its own workspace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "caisson/dtype.h"
+#include "caisson/memory.h"
+#include "caisson/status.h"
+
+namespace caisson {
+
+// What is done to each element on its way from src to dst.
+enum class Op : uint8_t {
+  kCopy,
+  kByteSwap,  // reverses units of SwapWidth(from)
+  kConvert,   // from -> to, round to nearest even
+};
+
+// Of which bytes the CRC is wanted.
+enum class CrcOf : uint8_t {
+  kSource,  // as read: the read path, where the file holds the source bytes
+  kStored,  // as stored: the write path
+};
+
+struct Step {
+  Op op = Op::kCopy;
+  DType from = DType::kUInt8;
+  DType to = DType::kUInt8;  // == from unless op is kConvert
+  CrcOf crc_of = CrcOf::kStored;
+};
+
+// A strided view, in elements. Row-major: the last dimension runs fastest.
+struct Strides {
+  std::span<const int64_t> shape;
+  std::span<const int64_t> strides;
+};
+
+// One tensor or a run of one. `src` lies in the table's own space; `dst`,
+// `crc` and `bad` must be accessible from its device, as pinned host memory is.
+struct Job {
+  const std::byte* src = nullptr;
+  std::byte* dst = nullptr;       // null: only the CRC is wanted
+  size_t elems = 0;               // of Step::from
+  const Strides* view = nullptr;  // null: contiguous. dst is always dense
+  uint32_t* crc = nullptr;  // of this job's bytes alone; null: none wanted
+  uint64_t* bad = nullptr;  // first elem out of range, else elems; may be null
+};
+
+// One raw DEFLATE stream (RFC 1951) held whole in memory.
+struct InflateJob {
+  std::span<const std::byte> src;
+  std::span<std::byte> dst;  // must be filled exactly
+};
+
+// Scratch that the caller lends for one call.
+struct Workspace {
+  std::byte* data = nullptr;
+  size_t bytes = 0;
+};
+
+struct KernelTable {
+  const char* name;  // "cpu" or "cuda"; for logs and benchmarks
+
+  // Applies `step` to every job in one pass over memory. Any alignment.
+  // Results exist once `stream` gets there; host tables ignore the stream.
+  //
+  // REQUIRES: src == dst, or the ranges are disjoint; elements fill whole
+  // bytes; workspace.bytes >= workspace_bytes(step, jobs).
+  // Errors: kUnsupported for a step that this table lacks.
+  Status (*transform)(const Step& step, std::span<const Job> jobs,
+                      Workspace workspace, Stream stream);
+  size_t (*workspace_bytes)(const Step& step, std::span<const Job> jobs);
+
+  // Decodes every job. kCorrupt, naming the job's index, if a stream is
+  // damaged, does not fill dst exactly, or does not end with its source.
+  Status (*inflate)(std::span<const InflateJob> jobs, Stream stream);
+};
+
+// The table for `device`, or kUnavailable. Free to call often.
+Result<const KernelTable*> KernelsFor(Device device);
+
+}  // namespace caisson
