@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/formats/signature.h"
+
+#include <cstdio>
+#include <string>
+
+#include "core/base/endian.h"
+
+namespace caisson {
+namespace {
+
+using std::string_view_literals::operator""sv;
+
+// Longer headers are refused by the format itself: formats.md 4.1.
+constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
+
+// The pickle of torch.save's magic number: formats.md 3.
+constexpr auto kLegacyMagic =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e"sv;
+
+constexpr size_t kTarMagicOffset = 257;  // POSIX.1-1988, ustar header
+
+struct Prefix {
+  std::string_view bytes;
+  Signature signature;
+};
+
+constexpr auto kZipMagic = "PK\x03\x04"sv;
+
+constexpr Prefix kPrefixes[] = {
+    {"PK\x05\x06"sv, Signature::kEmptyZip},
+    {"PYTORCH1"sv, Signature::kPyTorchPreview},
+    {kLegacyMagic, Signature::kLegacyTorch},
+    {"\x1f\x8b\x08"sv, Signature::kGzip},
+    {"\x89HDF\r\n\x1a\n"sv, Signature::kHdf5},
+    {"version https://git-lfs"sv, Signature::kGitLfs},
+};
+
+bool IsTar(std::string_view head) {
+  return head.size() > kTarMagicOffset &&
+         head.substr(kTarMagicOffset).starts_with("ustar");
+}
+
+// A header's length, then JSON: formats.md 4.1. The length may look like the
+// magic of another format, which has no '{' there.
+bool IsSafetensors(std::string_view head) {
+  return head.size() > 8 && head[8] == '{' &&
+         LoadLittle<uint64_t>(head.data()) <= kMaxSafetensorsHeader;
+}
+
+// PROTO and a protocol that exists.
+bool IsPickle(std::string_view head) {
+  return head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
+}
+
+// The first four bytes, as "504b0304".
+std::string Front(std::span<const std::byte> head) {
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08x", LoadBig<uint32_t>(head.data()));
+  return text;
+}
+
+}  // namespace
+
+Signature Recognise(std::span<const std::byte> bytes) {
+  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                              bytes.size());
+  if (head.empty()) return Signature::kEmpty;
+  if (head.size() < 4) return Signature::kTooShort;
+  if (head.starts_with(kZipMagic)) return Signature::kZip;
+  if (IsSafetensors(head)) return Signature::kSafetensors;
+  for (const Prefix& prefix : kPrefixes) {
+    if (head.starts_with(prefix.bytes)) return prefix.signature;
+  }
+  if (IsTar(head)) return Signature::kTar;
+  if (IsPickle(head)) return Signature::kPickle;
+  return Signature::kUnknown;
+}
+
+Status DescribeForeign(std::string_view name, std::span<const std::byte> head) {
+  const auto unsupported = [&](std::string_view what) {
+    return Status::Unsupported(std::string(name) + ": " + std::string(what));
+  };
+  const auto corrupt = [&](std::string_view what) {
+    return Status::Corrupt(std::string(name) + ": " + std::string(what));
+  };
+  switch (Recognise(head)) {
+    case Signature::kZip:
+      break;  // the caller's mistake: answered like a file we do not know
+    case Signature::kEmptyZip:
+      return corrupt("a zip archive without records");
+    case Signature::kPyTorchPreview:
+      return unsupported(
+          "PyTorch's preview format \"PYTORCH1\", which no release reads");
+    case Signature::kLegacyTorch:
+      return unsupported(
+          "legacy torch.save (before 1.6, or with "
+          "_use_new_zipfile_serialization=False), not supported yet by this "
+          "version");
+    case Signature::kTar:
+      return unsupported("legacy tar, not supported");
+    case Signature::kPickle:
+      return unsupported("a pickle that torch.save did not write");
+    case Signature::kSafetensors:
+      return unsupported("a safetensors file, not a zip archive");
+    case Signature::kHdf5:
+      return unsupported("an HDF5 file, not a zip archive");
+    case Signature::kGzip:
+      return unsupported("compressed with gzip: gunzip it first");
+    case Signature::kGitLfs:
+      return unsupported(
+          "a Git LFS pointer, not the file itself: run git lfs pull");
+    case Signature::kEmpty:
+      return corrupt("the file is empty");
+    case Signature::kTooShort:
+      return corrupt("the file ends after " + std::to_string(head.size()) +
+                     (head.size() == 1 ? " byte" : " bytes"));
+    case Signature::kUnknown:
+      break;
+  }
+  return unsupported("expected a zip archive (504b0304), found " + Front(head));
+}
+
+}  // namespace caisson

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/formats/torch/torch_reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "core/base/status_macros.h"
+#include "core/formats/pickle/unpickler.h"
+#include "core/formats/torch/torch_archive.h"
+#include "core/formats/torch/torch_profile.h"
+#include "core/formats/torch/torch_semantics.h"
+
+namespace caisson::torch {
+namespace {
+
+// Far beyond any version, alignment or byte order.
+constexpr uint64_t kMaxSmallRecord = 4096;
+
+class Parser {
+ public:
+  Parser(const ByteSource& source, RecordSource& records, TorchArchive archive,
+         const ParseOptions& options)
+      : source_(source),
+        records_(records),
+        archive_(std::move(archive)),
+        options_(options) {}
+
+  Result<ParsedArchive> Run() {
+    if (archive_.Find("constants.pkl") != nullptr) {
+      return Status::Unsupported(source_.name() +
+                                 ": a TorchScript archive (it has a record "
+                                 "'constants.pkl'); use torch.jit.load");
+    }
+    CAISSON_RETURN_IF_ERROR(CheckVersion());
+    CAISSON_ASSIGN_OR_RETURN(const ByteOrder order, ReadByteOrder());
+    CAISSON_RETURN_IF_ERROR(Unpickle());
+    CAISSON_RETURN_IF_ERROR(PlaceStorages(order));
+    CAISSON_RETURN_IF_ERROR(PlaceTensors());
+    PlaceOthers();
+    CAISSON_ASSIGN_OR_RETURN(const uint64_t alignment, ReadAlignment());
+    Layout& layout = parsed_.layout;
+    layout.format = "pytorch";
+    layout.sources = {source_.name()};
+    layout.state.profile = DetectProfile(archive_, alignment);
+    return std::move(parsed_);
+  }
+
+ private:
+  std::string What(std::string_view record) const {
+    return "record '" + std::string(record) + "'";
+  }
+
+  Status Corrupt(std::string_view record, const std::string& problem) const {
+    return Status::Corrupt(source_.name() + ": " + What(record) + ": " +
+                           problem);
+  }
+
+  // The content of a small text record; none if there is no such record.
+  Result<std::optional<std::string>> SmallRecord(std::string_view name) {
+    const zip::Entry* entry = archive_.Find(name);
+    if (entry == nullptr) return std::optional<std::string>();
+    if (entry->bytes > kMaxSmallRecord) {
+      return Corrupt(
+          name, std::to_string(entry->bytes) + " bytes, expected a short text");
+    }
+    CAISSON_ASSIGN_OR_RETURN(const auto bytes,
+                             records_.Fetch(PieceOf(*entry), What(name)));
+    return std::optional<std::string>(
+        std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  }
+
+  Status CheckVersion() {
+    for (const std::string_view name : {".data/version", "version"}) {
+      CAISSON_ASSIGN_OR_RETURN(const auto content, SmallRecord(name));
+      if (!content) continue;
+      return ParseVersion(*content, source_.name() + ": " + What(name))
+          .status();
+    }
+    return Corrupt("version", "missing");
+  }
+
+  Result<ByteOrder> ReadByteOrder() {
+    CAISSON_ASSIGN_OR_RETURN(const auto content, SmallRecord("byteorder"));
+    if (!content || *content == "little") return ByteOrder::kLittle;
+    if (*content == "big") return ByteOrder::kBig;
+    return Corrupt("byteorder", "neither 'little' nor 'big'");
+  }
+
+  // 0 if there is none or it is no number.
+  Result<uint64_t> ReadAlignment() {
+    CAISSON_ASSIGN_OR_RETURN(const auto content,
+                             SmallRecord(".storage_alignment"));
+    uint64_t alignment = 0;
+    if (content) {
+      std::from_chars(content->data(), content->data() + content->size(),
+                      alignment);
+    }
+    return alignment;
+  }
+
+  Status Unpickle() {
+    const zip::Entry* entry = archive_.Find("data.pkl");
+    if (entry == nullptr) return Corrupt("data.pkl", "missing");
+    CAISSON_ASSIGN_OR_RETURN(const auto bytes,
+                             records_.Fetch(PieceOf(*entry), What("data.pkl")));
+    pickle::Options options;
+    options.strict = options_.strict;
+    CAISSON_ASSIGN_OR_RETURN(
+        pickle::Unpickled unpickled,
+        pickle::Unpickle(bytes, source_.name() + ": " + What("data.pkl"),
+                         semantics_, options));
+    parsed_.layout.state.root = std::move(unpickled.root);
+    parsed_.unknown = std::move(unpickled.unknown);
+    return Status::Ok();
+  }
+
+  Status PlaceStorages(ByteOrder order) {
+    for (const PickledStorage& pickled : semantics_.storages()) {
+      const std::string name = "data/" + pickled.key;
+      const uint64_t bytes = pickled.handle->region.bytes;
+      // torch keeps no bytes of a meta tensor.
+      if (pickled.handle->location.str() == "meta" &&
+          archive_.Find(name) == nullptr) {
+        continue;
+      }
+      CAISSON_ASSIGN_OR_RETURN(const zip::Entry* entry,
+                               FindStorage(name, pickled.key));
+      if (entry->bytes != bytes) {
+        return Corrupt(name, std::to_string(entry->bytes) +
+                                 " bytes, but the pickle says " +
+                                 std::to_string(bytes));
+      }
+      StorageLayout storage;
+      storage.record = name;
+      storage.dtype = pickled.handle->dtype.value_or(DType::kUInt8);
+      storage.bytes = bytes;
+      storage.handle = pickled.handle;
+      Piece piece = PieceOf(*entry);
+      const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
+      piece.elems = bytes / width;
+      piece.order = order;
+      storage.pieces.push_back(piece);
+      by_handle_.emplace(pickled.handle.get(), parsed_.layout.storages.size());
+      parsed_.layout.storages.push_back(std::move(storage));
+    }
+    return Status::Ok();
+  }
+
+  Result<const zip::Entry*> FindStorage(const std::string& name,
+                                        const std::string& key) const {
+    if (const zip::Entry* entry = archive_.Find(name)) return entry;
+    if (archive_.Find("plane/" + key) != nullptr) {
+      return Status::Unsupported(source_.name() + ": " + What("plane/" + key) +
+                                 ": this build lacks the plane codec");
+    }
+    return Corrupt(name, "missing");
+  }
+
+  Status PlaceTensors() {
+    auto named = parsed_.layout.state.Tensors();
+    if (!named) {
+      return Corrupt("data.pkl", std::string(named.error().message()));
+    }
+    for (NamedTensor& tensor : *named) {
+      const auto found = by_handle_.find(tensor.view->storage.get());
+      if (found == by_handle_.end()) continue;  // meta
+      TensorLayout placed;
+      placed.view = *tensor.view;
+      placed.view.spec.name = Join(tensor.path);
+      placed.path = std::move(tensor.path);
+      placed.storage = found->second;
+      parsed_.layout.tensors.push_back(std::move(placed));
+    }
+    return Status::Ok();
+  }
+
+  // Everything else that has a checksum, so that verify reads all bytes.
+  void PlaceOthers() {
+    std::unordered_map<std::string_view, bool> placed;
+    for (const StorageLayout& storage : parsed_.layout.storages) {
+      placed.emplace(storage.record, true);
+    }
+    for (const zip::Entry& entry : archive_.entries()) {
+      const std::string_view name = archive_.RecordName(entry);
+      if (placed.contains(name)) continue;
+      parsed_.layout.others.push_back({std::string(name), PieceOf(entry)});
+    }
+  }
+
+  const ByteSource& source_;
+  RecordSource& records_;
+  const TorchArchive archive_;
+  const ParseOptions options_;
+  TorchSemantics semantics_;
+  std::unordered_map<const Storage*, size_t> by_handle_;
+  ParsedArchive parsed_;
+};
+
+}  // namespace
+
+Result<ParsedArchive> ParseTorchArchive(const ByteSource& source,
+                                        RecordSource& records,
+                                        const ParseOptions& options) {
+  CAISSON_ASSIGN_OR_RETURN(TorchArchive archive, TorchArchive::Open(source));
+  return Parser(source, records, std::move(archive), options).Run();
+}
+
+}  // namespace caisson::torch

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/formats/torch/torch_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "caisson/crc32.h"
+#include "core/base/status_macros.h"
+#include "core/formats/pickle/pickler.h"
+#include "core/formats/torch/serialization_id.h"
+#include "core/formats/torch/torch_rules.h"
+#include "core/formats/zip/zip_writer.h"
+
+namespace caisson::torch {
+namespace {
+
+constexpr uint32_t kMaxAlignment = 32768;
+
+// What torch.save has always written; formats.md 1.9.
+constexpr std::string_view kVersion = "3\n";
+
+// A record to come: bytes that are known, a storage, or the id.
+struct Plan {
+  std::string name;  // without the folder
+  std::vector<std::byte> content;
+  const SavedStorage* storage = nullptr;
+  bool is_id = false;
+};
+
+std::vector<std::byte> AsContent(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+class TorchParts : public PartStream {
+ public:
+  TorchParts(const Profile& profile, std::string prefix)
+      : profile_(profile),
+        prefix_(std::move(prefix)),
+        zip_(profile.alignment) {}
+
+  Status Prepare(const State& state) {
+    pickle::Pickler pickler(rules_);
+    CAISSON_ASSIGN_OR_RETURN(auto data, pickler.Run(state.root));
+    AddText("data.pkl", std::move(data));
+    if (profile_.format_version) AddText(".format_version", AsContent("1"));
+    if (profile_.storage_alignment) {
+      AddText(".storage_alignment",
+              AsContent(std::to_string(profile_.alignment)));
+    }
+    if (profile_.byteorder) AddText("byteorder", AsContent("little"));
+    AddStorages();
+    AddText("version", AsContent(kVersion));
+    if (profile_.serialization_id) {
+      Plan plan;
+      plan.name = ".data/serialization_id";
+      plan.is_id = true;
+      plans_.push_back(std::move(plan));
+    }
+    return Status::Ok();
+  }
+
+  // Each record is a header, then for storages a piece and a deferred
+  // descriptor; other content rides along with its header.
+  Result<std::optional<Part>> Next(const Facts& facts) override {
+    if (!pending_.empty()) {
+      std::optional<Part> part = std::move(pending_.front());
+      pending_.pop_front();
+      return part;
+    }
+    if (closed_.size() == plans_.size()) return Finish(facts);
+    const Plan& plan = plans_[closed_.size()];
+    if (plan.storage != nullptr) return StorageRecord(plan, facts);
+    if (plan.is_id) return IdRecord(plan, facts);
+    return KnownRecord(plan, facts);
+  }
+
+ private:
+  void AddText(std::string name, std::vector<std::byte> content) {
+    Plan plan;
+    plan.name = std::move(name);
+    plan.content = std::move(content);
+    plans_.push_back(std::move(plan));
+  }
+
+  void AddStorages() {
+    std::vector<const SavedStorage*> order;
+    for (const SavedStorage& storage : rules_.storages()) {
+      order.push_back(&storage);
+    }
+    if (!profile_.numeric_order) {
+      std::ranges::sort(order, [](const auto* a, const auto* b) {
+        return a->key.str() < b->key.str();
+      });
+    }
+    for (const SavedStorage* storage : order) {
+      Plan plan;
+      plan.name = "data/" + storage->key.str();
+      plan.storage = storage;
+      plans_.push_back(std::move(plan));
+    }
+  }
+
+  // A record whose header was given: what its descriptor will say.
+  struct Closed {
+    std::optional<size_t> piece;  // whose CRC it is
+    uint32_t crc32 = 0;           // otherwise
+  };
+
+  std::vector<std::byte> Header(const Plan& plan, uint64_t bytes,
+                                const Facts& facts) {
+    return zip_.Begin(prefix_ + "/" + plan.name, bytes, facts.cursor);
+  }
+
+  uint32_t Stored(uint32_t crc32) const { return profile_.crc32 ? crc32 : 0; }
+
+  uint32_t CrcOf(const Closed& closed, const Facts& facts) const {
+    return Stored(closed.piece ? facts.pieces[*closed.piece].crc32
+                               : closed.crc32);
+  }
+
+  std::optional<Part> KnownRecord(const Plan& plan, const Facts& facts) {
+    std::vector<std::byte> bytes = Header(plan, plan.content.size(), facts);
+    bytes.insert(bytes.end(), plan.content.begin(), plan.content.end());
+    const uint32_t crc32 = Crc32(0, plan.content);
+    const auto descriptor = zip_.Descriptor(closed_.size(), Stored(crc32));
+    bytes.insert(bytes.end(), descriptor.begin(), descriptor.end());
+    closed_.push_back({std::nullopt, crc32});
+    return Literal{std::move(bytes)};
+  }
+
+  std::optional<Part> StorageRecord(const Plan& plan, const Facts& facts) {
+    const uint64_t bytes = plan.storage->handle->region.bytes;
+    Literal header{Header(plan, bytes, facts)};
+    const size_t record = closed_.size();
+    if (bytes == 0) {
+      closed_.push_back({});
+      return header;
+    }
+    TensorPiece piece;
+    piece.storage = plan.storage->handle;
+    piece.bytes = bytes;
+    piece.dtype = plan.storage->dtype.value_or(DType::kUInt8);
+    DeferredLiteral descriptor;
+    descriptor.bytes = zip_.DescriptorBytes(record);
+    descriptor.fill = [this, record](const Facts& known,
+                                     std::span<std::byte> dst) {
+      const uint32_t crc32 = CrcOf(closed_[record], known);
+      std::ranges::copy(zip_.Descriptor(record, crc32), dst.begin());
+      return Status::Ok();
+    };
+    closed_.push_back({pieces_++, 0});
+    pending_.push_back(std::move(piece));
+    pending_.push_back(std::move(descriptor));
+    return header;
+  }
+
+  // The id depends on every CRC before it, and its own CRC on the id.
+  std::optional<Part> IdRecord(const Plan& plan, const Facts& facts) {
+    Literal header{Header(plan, SerializationId::kBytes, facts)};
+    const size_t record = closed_.size();
+    DeferredLiteral rest;
+    rest.bytes = SerializationId::kBytes + zip_.DescriptorBytes(record);
+    rest.fill = [this, record](const Facts& known, std::span<std::byte> dst) {
+      const auto digits = IdDigits(record, known);
+      const auto content = std::as_bytes(std::span(digits));
+      std::ranges::copy(content, dst.begin());
+      std::ranges::copy(zip_.Descriptor(record, Stored(Crc32(0, content))),
+                        dst.begin() + SerializationId::kBytes);
+      return Status::Ok();
+    };
+    closed_.push_back({});
+    pending_.push_back(std::move(rest));
+    return header;
+  }
+
+  // From the records before `id`, all of whose facts are known.
+  std::array<char, SerializationId::kBytes> IdDigits(size_t id,
+                                                     const Facts& facts) const {
+    SerializationId digits;
+    for (size_t record = 0; record < id; ++record) {
+      digits.AddName(plans_[record].name);
+      const Closed& closed = closed_[record];
+      if (closed.piece) {
+        const PieceFacts& piece = facts.pieces[*closed.piece];
+        digits.AddPayload(piece.stored_bytes, piece.head);
+      }
+      if (zip_.DescriptorBytes(record) > 0) {
+        digits.AddDescriptor(CrcOf(closed, facts));
+      }
+    }
+    return digits.Digits();
+  }
+
+  std::vector<uint32_t> AllCrcs(const Facts& facts) const {
+    std::vector<uint32_t> crcs;
+    for (size_t record = 0; record < closed_.size(); ++record) {
+      if (plans_[record].is_id) {
+        const auto digits = IdDigits(record, facts);
+        crcs.push_back(Stored(Crc32(0, std::as_bytes(std::span(digits)))));
+      } else {
+        crcs.push_back(CrcOf(closed_[record], facts));
+      }
+    }
+    return crcs;
+  }
+
+  std::optional<Part> Finish(const Facts& facts) {
+    if (std::exchange(finished_, true)) return std::nullopt;
+    DeferredLiteral directory;
+    directory.bytes = zip_.FinishBytes();
+    directory.fill = [this, offset = facts.cursor](const Facts& known,
+                                                   std::span<std::byte> dst) {
+      std::ranges::copy(zip_.Finish(offset, AllCrcs(known)), dst.begin());
+      return Status::Ok();
+    };
+    return directory;
+  }
+
+  const Profile profile_;
+  const std::string prefix_;
+  TorchRules rules_;
+  zip::ZipWriter zip_;
+  std::vector<Plan> plans_;     // every record, in file order
+  std::vector<Closed> closed_;  // those whose header was given
+  size_t pieces_ = 0;
+  std::deque<Part> pending_;  // the rest of the record begun last
+  bool finished_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PartStream>> WriteTorchArchive(const State& state,
+                                                      const Profile& profile) {
+  if (profile.alignment < 1 || profile.alignment > kMaxAlignment) {
+    return Status::InvalidArgument(
+        "an alignment of " + std::to_string(profile.alignment) +
+        ", expected 1 to " + std::to_string(kMaxAlignment));
+  }
+  const std::string prefix = profile.prefix.value_or("");
+  if (prefix.empty() || prefix.find('/') != std::string::npos ||
+      prefix.find('\0') != std::string::npos) {
+    return Status::InvalidArgument("a prefix that is no name of a folder: '" +
+                                   prefix + "'");
+  }
+  auto parts = std::make_unique<TorchParts>(profile, prefix);
+  CAISSON_RETURN_IF_ERROR(parts->Prepare(state));
+  return std::unique_ptr<PartStream>(std::move(parts));
+}
+
+Result<std::string> PrefixFor(std::string_view path) {
+  const size_t slash = path.find_last_of("/\\");
+  if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
+  path = path.substr(0, path.find_last_of('.'));
+  if (std::ranges::any_of(path, [](char c) { return c < 0; })) {
+    return std::string("archive");
+  }
+  if (path.empty()) {
+    return Status::InvalidArgument(
+        "a file name without a stem, from which the archive's folder is named");
+  }
+  return std::string(path);
+}
+
+}  // namespace caisson::torch

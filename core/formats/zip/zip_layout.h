@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where PyTorch puts things inside a record: the arithmetic that its writer,
+// ours, and readers that compute offsets have in common. formats.md 1.4-1.6.
+//
+// Pure functions of sizes; any thread. Offsets count from the archive's start.
+#pragma once
+
+#include <cstdint>
+
+namespace caisson::zip {
+
+// Bytes of a local header's zip64 field with its tag and length, or 0 if a
+// record of `bytes` decoded bytes at `header_offset` needs none. It holds both
+// sizes, the header's offset, or all three: 20, 12 or 28 bytes.
+uint64_t LocalZip64Bytes(uint64_t header_offset, uint64_t bytes);
+
+// Filler bytes after the tag and length of the padding field, 0 to
+// alignment - 1: as many as make the data begin at a multiple of `alignment`.
+// The name counts with its folder. REQUIRES: alignment > 0.
+uint64_t PaddingFor(uint64_t header_offset, uint64_t name_bytes, uint64_t bytes,
+                    uint64_t alignment);
+
+// Where the data begins: a multiple of `alignment`. REQUIRES: alignment > 0.
+uint64_t DataOffset(uint64_t header_offset, uint64_t name_bytes, uint64_t bytes,
+                    uint64_t alignment);
+
+// Bytes of the data descriptor that follows the data: 0 for an empty record,
+// 24 where the local header has a zip64 field, otherwise 16.
+uint64_t DescriptorBytes(uint64_t header_offset, uint64_t bytes);
+
+}  // namespace caisson::zip

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The headers of an archive as PyTorch writes them, made one record at a
+// time. formats.md 1.3 to 1.7. Moves no payload.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace caisson::zip {
+
+class ZipWriter {
+ public:
+  // REQUIRES: 1 <= alignment <= 32768.
+  explicit ZipWriter(uint32_t alignment) : alignment_(alignment) {}
+
+  // Begins a stored record of `bytes` whose local header lies at `offset`:
+  // header, name and padding. `name` includes the folder.
+  std::vector<std::byte> Begin(const std::string& name, uint64_t bytes,
+                               uint64_t offset);
+
+  size_t records() const { return records_.size(); }
+
+  // Of a record by its position: 0, 16 or 24.
+  uint64_t DescriptorBytes(size_t record) const;
+
+  // What follows the payload of a record.
+  std::vector<std::byte> Descriptor(size_t record, uint32_t crc32) const;
+
+  // Bytes of Finish().
+  uint64_t FinishBytes() const;
+
+  // The directory and the end records, to lie at `offset`. `crcs` has one
+  // CRC for each record.
+  std::vector<std::byte> Finish(uint64_t offset,
+                                std::span<const uint32_t> crcs) const;
+
+ private:
+  struct Entry {
+    std::string name;
+    uint64_t offset;
+    uint64_t bytes;
+  };
+
+  const uint32_t alignment_;
+  std::vector<Entry> records_;
+};
+
+}  // namespace caisson::zip
