@@ -27,18 +27,18 @@ void EmitInts(const std::vector<int64_t>& ints, pickle::Emitter& emit) {
   emit.CloseTuple(ints.size());
 }
 
-// {"conj": True, "neg": True}, the bits that are set.
+// {"neg": True, "conj": True}, the bits that are set, in stock's order.
 void EmitBits(const TensorView& view, pickle::Emitter& emit) {
   const size_t count = size_t{view.conj} + size_t{view.neg};
   emit.Op(Opcode::kEmptyDict);
   emit.Memoize();
   if (count == 2) emit.Op(Opcode::kMark);
-  if (view.conj) {
-    emit.FreshStr("conj");
-    emit.Bool(true);
-  }
   if (view.neg) {
     emit.FreshStr("neg");
+    emit.Bool(true);
+  }
+  if (view.conj) {
+    emit.FreshStr("conj");
     emit.Bool(true);
   }
   emit.Op(count == 2 ? Opcode::kSetItems : Opcode::kSetItem);
