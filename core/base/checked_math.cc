@@ -21,14 +21,15 @@ std::optional<uint64_t> CheckedExtent(uint64_t offset,
                                       std::span<const int64_t> shape,
                                       std::span<const int64_t> strides) {
   if (shape.size() != strides.size()) return std::nullopt;
-  uint64_t last = offset;
   bool empty = false;
   for (size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] < 0 || strides[d] < 0) return std::nullopt;
-    if (shape[d] == 0) {
-      empty = true;
-      continue;
-    }
+    empty = empty || shape[d] == 0;
+  }
+  // Nothing is touched, however far a stride would reach.
+  if (empty) return offset;
+  uint64_t last = offset;
+  for (size_t d = 0; d < shape.size(); ++d) {
     const auto reach = CheckedMul(static_cast<uint64_t>(shape[d] - 1),
                                   static_cast<uint64_t>(strides[d]));
     if (!reach) return std::nullopt;
@@ -36,7 +37,7 @@ std::optional<uint64_t> CheckedExtent(uint64_t offset,
     if (!sum) return std::nullopt;
     last = *sum;
   }
-  return empty ? offset : CheckedAdd(last, 1);
+  return CheckedAdd(last, 1);
 }
 
 }  // namespace caisson

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/endian.h"
+
 namespace caisson {
 namespace {
 
@@ -88,6 +90,12 @@ Integer Integer::FromTwosComplement(std::span<const std::byte> bytes) {
   }
   integer.small_ = static_cast<int64_t>(value);
   return integer;
+}
+
+Integer Integer::FromUnsigned(uint64_t value) {
+  std::byte bytes[sizeof(value) + 1] = {};  // the last one is the sign
+  StoreLittle(value, bytes);
+  return FromTwosComplement(bytes);
 }
 
 std::optional<int64_t> Integer::ToInt64() const {

@@ -13,9 +13,11 @@ namespace {
 // Below this a dict is searched from the front.
 constexpr size_t kIndexFrom = 9;
 
-// The most nodes that a key may have. Bounds the work that one entry of a
-// crafted file can ask for.
-constexpr int kMaxKeyNodes = 256;
+// The most parts that a key may have: nodes, and runs of this many bytes that
+// must be hashed each time. Bounds the work that one entry of a crafted file
+// can ask for.
+constexpr int kMaxKeyParts = 256;
+constexpr size_t kKeyPartBytes = 256;
 
 size_t Mix(size_t seed, size_t value) {
   return seed ^ (value + 0x9e3779b97f4a7c15u + (seed << 6) + (seed >> 2));
@@ -39,7 +41,21 @@ std::optional<int64_t> AsIntegral(const Node& key) {
   return std::nullopt;
 }
 
-// The hash of a key, or none if it has no hash or exceeds `budget` nodes.
+std::optional<size_t> HashBytes(const std::string& bytes, int& budget) {
+  const size_t parts = bytes.size() / kKeyPartBytes;
+  if (parts > static_cast<size_t>(budget)) {
+    budget = -1;
+    return std::nullopt;
+  }
+  budget -= static_cast<int>(parts);
+  return std::hash<std::string>()(bytes);
+}
+
+// -0.0 and 0.0 are equal, so they need one hash.
+uint64_t HashBits(double value) { return std::bit_cast<uint64_t>(value + 0.0); }
+
+// The hash of a key, or none if it has no hash or more parts than `budget`,
+// which then is negative.
 std::optional<size_t> HashKey(const Node& key, int& budget) {
   if (--budget < 0) return std::nullopt;
   if (key.none()) return 1;
@@ -48,20 +64,19 @@ std::optional<size_t> HashKey(const Node& key, int& budget) {
     return std::hash<int64_t>()(*integral);
   }
   if (const double* number = key.As<double>()) {
-    return std::hash<uint64_t>()(std::bit_cast<uint64_t>(*number));
+    return std::hash<uint64_t>()(HashBits(*number));
   }
   if (const auto* number = key.As<std::complex<double>>()) {
-    return Mix(std::bit_cast<uint64_t>(number->real()),
-               std::bit_cast<uint64_t>(number->imag()));
+    return Mix(HashBits(number->real()), HashBits(number->imag()));
   }
   if (const Integer* integer = key.As<Integer>()) {
-    return std::hash<std::string>()(integer->ToTwosComplement());
+    return HashBytes(integer->ToTwosComplement(), budget);
   }
   if (const Bytes* bytes = key.As<Bytes>()) {
-    return std::hash<std::string>()(bytes->data);
+    return HashBytes(bytes->data, budget);
   }
   if (const Global* global = key.As<Global>()) {
-    return std::hash<std::string>()(global->dotted());
+    return HashBytes(global->dotted(), budget);
   }
   size_t seed = 2;
   if (const Tuple* tuple = key.As<Tuple>()) {
@@ -142,6 +157,8 @@ bool KeysEqual(const Node& a, const Node& b) {
 
 Node::Node(bool value) : value_(std::make_shared<NodeValue>(value)) {}
 Node::Node(double value) : value_(std::make_shared<NodeValue>(value)) {}
+Node::Node(std::string text)
+    : value_(std::make_shared<NodeValue>(Text(std::move(text)))) {}
 Node::Node(const char* text)
     : value_(std::make_shared<NodeValue>(Text(text))) {}
 
@@ -181,7 +198,7 @@ const Node* Dict::Find(std::string_view key) const {
 }
 
 const Node* Dict::Find(const Node& key) const {
-  int budget = kMaxKeyNodes;
+  int budget = kMaxKeyParts;
   const auto hash = HashKey(key, budget);
   if (!hash) return nullptr;
   const size_t at = Locate(key, *hash);
@@ -189,11 +206,11 @@ const Node* Dict::Find(const Node& key) const {
 }
 
 Status Dict::Set(Node key, Node value) {
-  int budget = kMaxKeyNodes;
+  int budget = kMaxKeyParts;
   const auto hash = HashKey(key, budget);
   if (!hash) {
     return Status::InvalidArgument(
-        budget < 0 ? "a dict key of more than " + std::to_string(kMaxKeyNodes) +
+        budget < 0 ? "a dict key of more than " + std::to_string(kMaxKeyParts) +
                          " parts"
                    : std::string("a dict key that cannot be hashed"));
   }
@@ -205,7 +222,7 @@ Status Dict::Set(Node key, Node value) {
   entries_.emplace_back(std::move(key), std::move(value));
   if (entries_.size() == kIndexFrom) {
     for (size_t i = 0; i + 1 < entries_.size(); ++i) {
-      budget = kMaxKeyNodes;
+      budget = kMaxKeyParts;
       index_.emplace(*HashKey(entries_[i].first, budget), i);
     }
   }

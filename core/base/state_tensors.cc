@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of a State's tensors.
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string_view>
@@ -27,7 +28,6 @@ constexpr ObjectParts kParts[] = {
     {"torch._utils", "_rebuild_parameter_with_state", {"", "", "", "state"}},
     {"torch._tensor", "_rebuild_from_type_v2", {"", "", "", "state"}},
     {"torch._utils", "_rebuild_qtensor", {"", "quantizer"}},
-    {"torch._utils", "_rebuild_sparse_tensor", {"", ""}},
     {"torch._utils",
      "_rebuild_nested_tensor",
      {"buffer", "sizes", "strides", "storage_offsets"}},
@@ -44,6 +44,24 @@ const ObjectParts* PartsOf(const Object& object) {
   return nullptr;
 }
 
+// (indices, values, size[, is_coalesced]), or (compressed_indices,
+// plain_indices, values, size): formats.md 2.6.
+constexpr std::string_view kCooParts[] = {"indices", "values"};
+constexpr std::string_view kCompressedParts[] = {"compressed_indices",
+                                                 "plain_indices", "values"};
+
+// The parts of a sparse tensor, or nullptr if `object` is none.
+const Tuple* SparseParts(const Object& object) {
+  const Tuple* args = object.args.As<Tuple>();
+  const bool sparse =
+      object.global() == Global{"torch._utils", "_rebuild_sparse_tensor"};
+  if (!sparse || args == nullptr || args->items.size() != 2) return nullptr;
+  return args->items[1].As<Tuple>();
+}
+
+// Past this a tuple's text is cut; nested ones could repeat a long str.
+constexpr size_t kMaxTupleText = 4096;
+
 // A dict key as a step of a path.
 PathStep StepOf(const Node& key) {
   if (const std::string* text = key.AsStr()) return *text;
@@ -58,6 +76,7 @@ PathStep StepOf(const Node& key) {
   if (const Tuple* tuple = key.As<Tuple>()) {
     std::string text = "(";
     for (const Node& item : tuple->items) {
+      if (text.size() > kMaxTupleText) return text + ", ...)";
       if (text.size() > 1) text.append(", ");
       text.append(Join({StepOf(item)}));
     }
@@ -74,7 +93,7 @@ class Collector {
     if (node.none()) return Status::Ok();
     CAISSON_RETURN_IF_ERROR(Spend(1));
     if (const TensorView* view = node.As<TensorView>()) {
-      CAISSON_RETURN_IF_ERROR(Spend(CostOf(path_)));
+      CAISSON_RETURN_IF_ERROR(Spend(CostOf(*view)));
       found_.push_back({path_, view});
     } else if (const Dict* dict = node.As<Dict>()) {
       CAISSON_RETURN_IF_ERROR(VisitEntries(dict->entries()));
@@ -94,15 +113,18 @@ class Collector {
   std::vector<NamedTensor> Take() { return std::move(found_); }
 
  private:
-  // What it takes to keep a path, in units of a step.
-  static uint64_t CostOf(const Path& path) {
-    uint64_t bytes = 0;
-    for (const PathStep& step : path) {
-      if (const auto* text = std::get_if<std::string>(&step)) {
-        bytes += text->size();
-      }
-    }
-    return path.size() + bytes / sizeof(PathStep);
+  // What it takes to keep a step beyond the one unit that each has.
+  static uint64_t TextCost(const PathStep& step) {
+    const auto* text = std::get_if<std::string>(&step);
+    return text != nullptr ? text->size() / sizeof(PathStep) : 0;
+  }
+
+  // What it takes to keep the path and a copy of the view's geometry, in
+  // units of a step.
+  uint64_t CostOf(const TensorView& view) const {
+    uint64_t units = path_.size() + view.spec.shape.size() / 2;
+    for (const PathStep& step : path_) units += TextCost(step);
+    return units;
   }
 
   Status Spend(uint64_t units) {
@@ -114,6 +136,7 @@ class Collector {
   }
 
   Status VisitAt(PathStep step, const Node& node) {
+    CAISSON_RETURN_IF_ERROR(Spend(TextCost(step)));
     if (node.none()) return Status::Ok();
     path_.push_back(std::move(step));
     CAISSON_RETURN_IF_ERROR(Visit(node));
@@ -135,10 +158,24 @@ class Collector {
     return Status::Ok();
   }
 
+  Status VisitSparse(const Tuple& data) {
+    const bool compressed =
+        data.items.size() > 2 && data.items[2].As<TensorView>() != nullptr;
+    const auto names = compressed
+                           ? std::span(kCompressedParts)
+                           : std::span<const std::string_view>(kCooParts);
+    for (size_t i = 0; i < std::min(names.size(), data.items.size()); ++i) {
+      CAISSON_RETURN_IF_ERROR(VisitAt(std::string(names[i]), data.items[i]));
+    }
+    return Status::Ok();
+  }
+
   Status VisitObject(const Object& object) {
     const ObjectParts* parts = PartsOf(object);
     const Tuple* args = object.args.As<Tuple>();
-    if (parts != nullptr && args != nullptr) {
+    if (const Tuple* sparse = SparseParts(object)) {
+      CAISSON_RETURN_IF_ERROR(VisitSparse(*sparse));
+    } else if (parts != nullptr && args != nullptr) {
       for (size_t i = 0; i < args->items.size(); ++i) {
         const std::string_view name =
             i < parts->args.size() ? parts->args[i] : std::string_view();
@@ -179,7 +216,8 @@ Result<std::vector<NamedTensor>> State::Tensors() const {
   CAISSON_ASSIGN_OR_RETURN(const TreeSize size, MeasureTree(root));
   // Ordinary sharing repeats a leaf or a small tuple; a crafted file doubles
   // its tree with every few bytes.
-  Collector collector(4096 + 16 * (size.nodes + size.handles));
+  Collector collector(4096 + 16 * (size.nodes + size.handles +
+                                   size.text_bytes / sizeof(PathStep)));
   CAISSON_RETURN_IF_ERROR(collector.Visit(root));
   return collector.Take();
 }

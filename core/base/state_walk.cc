@@ -64,6 +64,11 @@ class Measure {
       if (!child.none()) frame.children.push_back(&child);
     });
     ++size_.nodes;
+    if (const std::string* text = node.AsStr()) {
+      size_.text_bytes += text->size();
+    } else if (const Bytes* bytes = node.As<Bytes>()) {
+      size_.text_bytes += bytes->data.size();
+    }
     heights_[frame.identity] = kOpen;
     stack_.push_back(std::move(frame));
   }

@@ -43,8 +43,9 @@ void ForEachChild(Value& value, Visit&& visit) {
 
 // What a tree costs to unfold.
 struct TreeSize {
-  uint64_t nodes = 0;    // distinct
-  uint64_t handles = 0;  // held by them; a shared node counts once for each
+  uint64_t nodes = 0;       // distinct
+  uint64_t handles = 0;     // held by them; a shared node counts once for each
+  uint64_t text_bytes = 0;  // of str and bytes among the nodes
 };
 
 // Measures the tree under `root`. Bounded memory and stack for any graph.

@@ -7,11 +7,11 @@
 
 #include "caisson/status.h"
 
-#define CAISSON_RETURN_IF_ERROR(expr)                        \
-  do {                                                       \
-    if (::caisson::Status status_ = (expr); !status_.ok()) { \
-      return status_;                                        \
-    }                                                        \
+#define CAISSON_RETURN_IF_ERROR(expr)                                        \
+  do {                                                                       \
+    if (::caisson::Status caisson_status_ = (expr); !caisson_status_.ok()) { \
+      return caisson_status_;                                                \
+    }                                                                        \
   } while (false)
 
 #define CAISSON_CONCAT_(a, b) a##b

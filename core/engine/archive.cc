@@ -2,7 +2,6 @@
 #include "caisson/archive.h"
 
 #include <algorithm>
-#include <array>
 #include <new>
 #include <utility>
 
@@ -34,15 +33,6 @@ Result<std::unique_ptr<std::byte[]>> Allocate(uint64_t bytes,
     return Status::OutOfMemory(what + ": " + std::to_string(bytes) + " bytes");
   }
   return memory;
-}
-
-Status CheckSignature(const ByteSource& source) {
-  std::array<std::byte, kSignatureBytes> buffer;
-  const auto head = std::span<std::byte>(buffer).first(
-      std::min<uint64_t>(buffer.size(), source.size()));
-  CAISSON_RETURN_IF_ERROR(source.ReadExact(0, head, "signature"));
-  if (Recognise(head) == Signature::kZip) return Status::Ok();
-  return DescribeForeign(source.name(), head);
 }
 
 Result<ByteSource> SourceOf(std::shared_ptr<const ReadAdapter> adapter,
@@ -216,7 +206,7 @@ Result<PyTorchStreamReader> PyTorchStreamReader::Open(
     std::shared_ptr<const ReadAdapter> adapter, uint64_t start) {
   CAISSON_ASSIGN_OR_RETURN(const ByteSource source,
                            SourceOf(std::move(adapter), start));
-  CAISSON_RETURN_IF_ERROR(CheckSignature(source));
+  CAISSON_RETURN_IF_ERROR(RequireZip(source));
   CAISSON_ASSIGN_OR_RETURN(torch::TorchArchive records,
                            torch::TorchArchive::Open(source));
   auto impl = std::make_unique<Impl>(source, start, std::move(records));

@@ -48,7 +48,7 @@ Status MakeResident(Storage& storage) {
 }  // namespace
 
 Result<State> Reader::Load(const LoadOptions& options) const {
-  CAISSON_RETURN_IF_ERROR(impl_->CheckGlobals());
+  if (!options.keep_unknown) CAISSON_RETURN_IF_ERROR(impl_->CheckGlobals());
   std::unordered_map<const Storage*, StorageHandle> copies;
   State state;
   state.profile = impl_->layout.state.profile;

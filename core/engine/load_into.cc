@@ -2,6 +2,7 @@
 //
 // Reader::LoadInto: a file into the tensors of a state that exists.
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <span>
 #include <string>
@@ -36,6 +37,15 @@ struct Pair {
   const TensorView* target;  // in the caller's state
 };
 
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t size : shape) {
+    if (!text.empty()) text += ", ";
+    text += std::to_string(size);
+  }
+  return "[" + text + "]";
+}
+
 Status CheckPair(const Pair& pair) {
   const TensorSpec& file = pair.info->view.spec;
   const TensorSpec& state = pair.target->spec;
@@ -46,16 +56,20 @@ Status CheckPair(const Pair& pair) {
         ", the state " + std::string(Name(state.dtype)));
   }
   if (file.shape != state.shape) {
-    return Status::InvalidArgument(tensor + "the shapes differ");
+    return Status::InvalidArgument(tensor + "the file has the shape " +
+                                   ShapeText(file.shape) + ", the state " +
+                                   ShapeText(state.shape));
   }
   if (ByteWidth(file.dtype) == 0) {
     return Status::Unsupported(tensor + "a packed type; load it instead");
   }
-  CAISSON_RETURN_IF_ERROR(pair.target->Validate());
-  if (!pair.target->storage->resident()) {
+  TensorView named = *pair.target;  // whose errors shall name it
+  named.spec.name = file.name;
+  CAISSON_RETURN_IF_ERROR(named.Validate());
+  if (!named.storage->resident()) {
     return Status::InvalidArgument(tensor + "the target has no memory");
   }
-  if (!pair.target->storage->region.device.is_cpu()) {
+  if (!named.storage->region.device.is_cpu()) {
     return Status::Unavailable(tensor + "this build reads into host memory");
   }
   return Status::Ok();
@@ -79,57 +93,83 @@ void Scatter(std::span<const std::byte> src, const TensorView& view) {
   }
 }
 
-Status Fill(const ByteSource& source, const StorageLayout& storage,
-            const Pair& pair, CrcCheck check) {
+// Returns whether all of it was compared with a CRC.
+Result<bool> Fill(const ByteSource& source, const StorageLayout& storage,
+                  const Pair& pair, CrcCheck check) {
   const TensorView& target = *pair.target;
   const size_t bytes = static_cast<size_t>(target.spec.bytes());
-  if (bytes == 0) return Status::Ok();
+  if (bytes == 0) return true;
   if (target.contiguous()) {
     std::byte* data = target.storage->region.data +
                       target.offset * ByteWidth(target.spec.dtype);
-    return ReadView(source, storage, pair.info->view, {data, bytes}, check)
-        .status();
+    CAISSON_ASSIGN_OR_RETURN(
+        const StorageRead read,
+        ReadView(source, storage, pair.info->view, {data, bytes}, check));
+    return read.checked;
   }
   CAISSON_ASSIGN_OR_RETURN(const Buffer dense, Buffer::Allocate(bytes));
-  CAISSON_RETURN_IF_ERROR(
-      ReadView(source, storage, pair.info->view, dense.bytes(), check)
-          .status());
+  CAISSON_ASSIGN_OR_RETURN(
+      const StorageRead read,
+      ReadView(source, storage, pair.info->view, dense.bytes(), check));
   Scatter(dense.bytes(), target);
+  return read.checked;
+}
+
+// Compares the CRC of a record of which only parts were read.
+Status CheckRecord(const ByteSource& source, const StorageLayout& storage) {
+  const std::string what = "record '" + storage.record + "'";
+  for (const Piece& piece : storage.pieces) {
+    if (!piece.crc32) continue;
+    CAISSON_RETURN_IF_ERROR(
+        CheckPiece(source, piece, storage.dtype, what).status());
+  }
   return Status::Ok();
 }
 
 }  // namespace
 
 Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
+  const std::string& file = impl_->source.name();
   CAISSON_ASSIGN_OR_RETURN(const auto targets, state.Tensors());
-  std::unordered_map<std::string, const TensorInfo*> in_file;
+  std::unordered_multimap<std::string, const TensorInfo*> in_file;
   for (const TensorInfo& info : impl_->infos) {
     in_file.emplace(KeyOf(info.path), &info);
   }
   std::vector<Pair> pairs;
   std::set<const TensorInfo*> used;
   for (const NamedTensor& target : targets) {
-    const auto found = in_file.find(KeyOf(target.path));
-    if (found == in_file.end()) {
-      return Status::NotFound(impl_->source.name() + ": no tensor '" +
-                              Join(target.path) + "'");
+    const auto [first, last] = in_file.equal_range(KeyOf(target.path));
+    if (first == last) {
+      return Status::NotFound(file + ": no tensor '" + Join(target.path) + "'");
     }
-    pairs.push_back({found->second, target.view});
-    CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()));
-    used.insert(found->second);
+    if (std::next(first) != last) {  // keys True and "True", say
+      return Status::InvalidArgument(file + ": several tensors '" +
+                                     Join(target.path) +
+                                     "', whose keys look the same");
+    }
+    pairs.push_back({first->second, target.view});
+    CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()).WithContext(file));
+    used.insert(first->second);
   }
   if (!options.allow_unused && used.size() != impl_->infos.size()) {
     for (const TensorInfo& info : impl_->infos) {
       if (used.contains(&info)) continue;
-      return Status::InvalidArgument("the state has no tensor '" +
+      return Status::InvalidArgument(file + ": the state has no tensor '" +
                                      info.view.spec.name +
                                      "', but the file has");
     }
   }
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  std::set<const StorageLayout*> unchecked;
   for (const Pair& pair : pairs) {
-    CAISSON_RETURN_IF_ERROR(
-        Fill(impl_->source, impl_->StorageOf(*pair.info), pair, check));
+    const StorageLayout& storage = impl_->StorageOf(*pair.info);
+    CAISSON_ASSIGN_OR_RETURN(const bool checked,
+                             Fill(impl_->source, storage, pair, check));
+    if (!checked) unchecked.insert(&storage);
+  }
+  if (!options.verify) return Status::Ok();
+  for (const StorageLayout* storage : unchecked) {
+    CAISSON_RETURN_IF_ERROR(CheckRecord(impl_->source, *storage));
   }
   return Status::Ok();
 }

@@ -2,6 +2,7 @@
 #include "core/engine/part_writer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -14,9 +15,8 @@
 namespace caisson {
 namespace {
 
-// The widest unit of a byte swap. An element that a window's edge cuts is
-// made here first.
-constexpr size_t kMaxSwapWidth = 8;
+// An element that a window's edge cuts is made in a place of this size first.
+constexpr size_t kMaxElemBytes = 16;
 
 // Moves one raw piece from memory into the window.
 class PieceMover {
@@ -26,7 +26,8 @@ class PieceMover {
       : piece_(piece),
         kernels_(kernels),
         cursor_(cursor),
-        unit_(piece.order == kNativeOrder ? 1 : SwapWidth(piece.dtype)) {
+        unit_(UnitOf(piece)) {
+    assert(piece.bytes % unit_ == 0);
     step_.op = unit_ > 1 ? Op::kByteSwap : Op::kCopy;
     step_.from = step_.to = unit_ > 1 ? piece.dtype : DType::kUInt8;
     step_.crc_of = CrcOf::kStored;
@@ -55,8 +56,15 @@ class PieceMover {
   }
 
  private:
+  // An element where bytes are swapped, else a byte.
+  static size_t UnitOf(const TensorPiece& piece) {
+    const bool swaps =
+        piece.order != kNativeOrder && SwapWidth(piece.dtype) > 1;
+    return swaps ? ByteWidth(piece.dtype) : 1;
+  }
+
   Status PutCutUnit(std::span<const std::byte> src) {
-    std::byte unit[kMaxSwapWidth];
+    std::byte unit[kMaxElemBytes];
     CAISSON_RETURN_IF_ERROR(Transform(src, std::span(unit).first(src.size())));
     return cursor_.Put(std::span(unit).first(src.size()));
   }

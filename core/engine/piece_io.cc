@@ -2,6 +2,7 @@
 #include "core/engine/piece_io.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -124,20 +125,10 @@ Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
 Status ReadPieceRange(const ByteSource& source, const Piece& piece, DType dtype,
                       uint64_t offset, std::span<std::byte> dst,
                       const std::string& what) {
+  assert(piece.encoding == Encoding::kRaw);
   BlockFinisher finisher(piece, dtype, CrcCheck::kOff);
-  if (piece.encoding == Encoding::kRaw) {
-    CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + offset, dst, what));
-    return finisher.Finish(dst);
-  }
-  const size_t width = std::max<size_t>(ByteWidth(dtype), 1);
-  CAISSON_ASSIGN_OR_RETURN(const HostBytes whole,
-                           Allocate(piece.elems * width, what));
-  const std::span<std::byte> decoded(whole.get(), piece.elems * width);
-  CAISSON_ASSIGN_OR_RETURN(
-      [[maybe_unused]] const bool checked,
-      ReadPiece(source, piece, dtype, decoded, CrcCheck::kOn, what));
-  std::ranges::copy(decoded.subspan(offset, dst.size()), dst.begin());
-  return Status::Ok();
+  CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + offset, dst, what));
+  return finisher.Finish(dst);
 }
 
 Result<bool> CheckPiece(const ByteSource& source, const Piece& piece,

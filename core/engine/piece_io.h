@@ -31,10 +31,10 @@ Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
                        DType dtype, std::span<std::byte> dst, CrcCheck check,
                        const std::string& what);
 
-// Fills dst with the decoded bytes [offset, offset + dst.size()) of `piece`,
-// unchecked. For raw pieces it reads just those.
+// Fills dst with the bytes [offset, offset + dst.size()) of `piece`, unchecked.
 //
-// REQUIRES: offset and dst.size() are multiples of SwapWidth(dtype).
+// REQUIRES: the piece is raw; where its bytes are swapped, offset and
+// dst.size() are multiples of ByteWidth(dtype).
 Status ReadPieceRange(const ByteSource& source, const Piece& piece, DType dtype,
                       uint64_t offset, std::span<std::byte> dst,
                       const std::string& what);

@@ -41,7 +41,9 @@ Result<TensorView> BlockOf(const ReadRequest& request) {
                                  ") of a dimension of " +
                                  std::to_string(view.spec.shape[d]));
     }
-    view.offset += static_cast<uint64_t>(range.begin * view.strides[d]);
+    // Unsigned: a view without elements may have any strides.
+    view.offset += static_cast<uint64_t>(range.begin) *
+                   static_cast<uint64_t>(view.strides[d]);
     view.spec.shape[d] = range.end - range.begin;
   }
   return view;
@@ -66,6 +68,9 @@ Result<ReadReport> Reader::Read(std::span<const ReadRequest> requests,
                                  std::to_string(request.dst.bytes) +
                                  " bytes for " + std::to_string(bytes));
     }
+    if (request.dst.data == nullptr && bytes > 0) {
+      return Misfit(request, "a destination without memory");
+    }
     if (!request.dst.device.is_cpu()) {
       return Status::Unavailable("reading into " + Name(request.dst.device) +
                                  ": this build reads into host memory only");
@@ -77,12 +82,12 @@ Result<ReadReport> Reader::Read(std::span<const ReadRequest> requests,
     const StorageLayout& storage = impl_->StorageOf(*requests[i].tensor);
     const std::span<std::byte> dst(requests[i].dst.data, requests[i].dst.bytes);
     CAISSON_ASSIGN_OR_RETURN(
-        const bool checked,
+        const StorageRead read,
         IsPacked(views[i].spec.dtype)
             ? ReadStorage(impl_->source, storage, 0, dst, CrcCheck::kOn)
             : ReadView(impl_->source, storage, views[i], dst, CrcCheck::kOn));
-    report.checked.push_back(checked);
-    report.bytes_read += dst.size();
+    report.checked.push_back(read.checked);
+    report.bytes_read += read.file_bytes;
   }
   return report;
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "caisson/reader.h"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/status_macros.h"
 #include "core/engine/piece_io.h"
 #include "core/engine/reader_impl.h"
+#include "core/formats/signature.h"
 #include "core/formats/torch/torch_reader.h"
 
 namespace caisson {
@@ -63,6 +66,20 @@ TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage) {
   return info;
 }
 
+// ["a.b", 0]: unlike the joined name, no other path has the same.
+std::string Spelled(const Path& path) {
+  std::string text;
+  for (const PathStep& step : path) {
+    if (!text.empty()) text += ", ";
+    if (const auto* name = std::get_if<std::string>(&step)) {
+      text += '"' + *name + '"';
+    } else {
+      text += std::to_string(std::get<int64_t>(step));
+    }
+  }
+  return "[" + text + "]";
+}
+
 }  // namespace
 
 std::string_view Name(Compression compression) {
@@ -115,12 +132,14 @@ Result<Reader> Reader::Open(const std::string& path,
 
 Result<Reader> Reader::Open(std::shared_ptr<const ReadAdapter> adapter,
                             const ReaderOptions& options) {
+  if (adapter == nullptr) return Status::InvalidArgument("no adapter");
   if (options.start > adapter->size()) {
     return Status::InvalidArgument(
         adapter->name() + ": start " + std::to_string(options.start) +
         " is past the end, " + std::to_string(adapter->size()));
   }
   ByteSource source(std::move(adapter), options.start);
+  CAISSON_RETURN_IF_ERROR(RequireZip(source));
   PieceSource records(source);
   torch::ParseOptions parse;
   parse.strict = options.strict;
@@ -145,10 +164,17 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
                             std::string(name) + "'");
   }
   if (std::next(first) != last) {
-    return Status::InvalidArgument(
-        impl_->source.name() + ": '" + std::string(name) + "' names " +
-        std::to_string(std::distance(first, last)) +
-        " tensors, whose paths differ only in where the dots fall");
+    std::vector<size_t> found;
+    for (auto it = first; it != last; ++it) found.push_back(it->second);
+    std::ranges::sort(found);
+    std::string problem = impl_->source.name() + ": '" + std::string(name) +
+                          "' is the name of " +
+                          Spelled(impl_->infos[found[0]].path) + " and of " +
+                          Spelled(impl_->infos[found[1]].path);
+    if (found.size() > 2) {
+      problem += " and of " + std::to_string(found.size() - 2) + " more";
+    }
+    return Status::InvalidArgument(std::move(problem));
   }
   return &impl_->infos[first->second];
 }

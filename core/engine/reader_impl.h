@@ -3,10 +3,10 @@
 // What a Reader holds. Constant once opened, hence safe on any thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -34,7 +34,7 @@ class Reader::Impl {
   const std::vector<Global> unknown;
   std::vector<TensorInfo> infos;  // parallel to layout.tensors
   // Positions in infos, several where paths join to one name.
-  std::unordered_multimap<std::string_view, size_t> by_name;
+  std::multimap<std::string_view, size_t> by_name;
 };
 
 }  // namespace caisson

@@ -15,22 +15,29 @@
 
 namespace caisson {
 
-// Fills dst with the bytes [offset, offset + dst.size()) of the storage.
-// Returns whether every byte was compared with a CRC, which takes pieces that
-// are read whole.
+// What a read did.
+struct StorageRead {
+  bool checked = true;      // every byte was compared with a CRC
+  uint64_t file_bytes = 0;  // that were read for it
+};
+
+// Fills dst with the bytes [offset, offset + dst.size()) of the storage. They
+// are checked if the pieces are read whole, as encoded ones always are.
 //
 // Errors: those of ReadPiece.
-Result<bool> ReadStorage(const ByteSource& source, const StorageLayout& storage,
-                         uint64_t offset, std::span<std::byte> dst,
-                         CrcCheck check);
+Result<StorageRead> ReadStorage(const ByteSource& source,
+                                const StorageLayout& storage, uint64_t offset,
+                                std::span<std::byte> dst, CrcCheck check);
 
-// Fills dst with the elements of `view`, dense and row-major. Reads only what
-// the view spans; a view that spans the whole storage is checked.
+// Fills dst with the elements of `view`, dense and row-major. Reads little
+// more than what the view touches; a view that spans the whole storage is
+// checked.
 //
 // REQUIRES: `view` is a valid view of `storage`; dst.size() is its bytes; its
 // dtype fills whole bytes.
-Result<bool> ReadView(const ByteSource& source, const StorageLayout& storage,
-                      const TensorView& view, std::span<std::byte> dst,
-                      CrcCheck check);
+Result<StorageRead> ReadView(const ByteSource& source,
+                             const StorageLayout& storage,
+                             const TensorView& view, std::span<std::byte> dst,
+                             CrcCheck check);
 
 }  // namespace caisson

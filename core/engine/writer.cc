@@ -2,6 +2,8 @@
 #include "caisson/writer.h"
 
 #include <chrono>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "core/base/status_macros.h"
@@ -11,6 +13,46 @@
 #include "core/io/atomic_file.h"
 
 namespace caisson {
+namespace {
+
+// What is wrong with the first tensor that cannot be saved; `status` if there
+// is none.
+Status NamingTensor(const Status& status, const State& state) {
+  const auto tensors = state.Tensors();
+  if (!tensors) return status;
+  std::unordered_map<const Storage*, TensorSpec> seen;
+  for (const NamedTensor& tensor : *tensors) {
+    TensorView view = *tensor.view;
+    view.spec.name = Join(tensor.path);
+    CAISSON_RETURN_IF_ERROR(view.Validate());
+    const TensorSpec& first =
+        seen.emplace(view.storage.get(), view.spec).first->second;
+    const std::string problem = "tensor '" + view.spec.name + "': ";
+    if (TorchStorageClass(first.dtype) != TorchStorageClass(view.spec.dtype)) {
+      return Status::InvalidArgument(
+          problem + "views a storage as " + std::string(Name(view.spec.dtype)) +
+          " that '" + first.name + "' views as " +
+          std::string(Name(first.dtype)) + "; a PyTorch file cannot hold both");
+    }
+    if (!view.storage->resident()) {
+      return Status::InvalidArgument(
+          problem + "its storage of " +
+          std::to_string(view.storage->region.bytes) +
+          " bytes is not in memory; load it first");
+    }
+  }
+  return status;
+}
+
+// `status` of a write, with the paths of the file and of the first tensor that
+// cannot be saved, if there is one.
+Status Explained(const Status& status, const State& state,
+                 const std::string& path) {
+  if (status.code() != StatusCode::kInvalidArgument) return status;
+  return NamingTensor(status, state).WithContext(path);
+}
+
+}  // namespace
 
 class Writer::Impl {
  public:
@@ -23,18 +65,19 @@ class Writer::Impl {
     if (!profile.prefix) {
       CAISSON_ASSIGN_OR_RETURN(profile.prefix, torch::PrefixFor(path));
     }
-    // Everything that can be refused is refused before a file exists.
-    CAISSON_ASSIGN_OR_RETURN(const auto parts,
-                             torch::WriteTorchArchive(state, profile));
+    // What the format refuses is refused before a file exists.
+    const auto parts = torch::WriteTorchArchive(state, profile);
+    if (!parts) return Explained(parts.error(), state, path);
     AtomicFileOptions atomic;
     atomic.sync = options_.sync;
     CAISSON_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path, atomic));
-    CAISSON_ASSIGN_OR_RETURN(const PartTotals totals,
-                             WriteParts(*parts, file.file(), window_.bytes()));
+    const auto totals = WriteParts(**parts, file.file(), window_.bytes());
+    if (!totals) return Explained(totals.error(), state, path);
     CAISSON_RETURN_IF_ERROR(file.Commit());
     const std::chrono::duration<double> elapsed =
         std::chrono::steady_clock::now() - start;
-    return WriteReport{totals.file_bytes, totals.tensor_bytes, elapsed.count()};
+    return WriteReport{totals->file_bytes, totals->tensor_bytes,
+                       elapsed.count()};
   }
 
  private:

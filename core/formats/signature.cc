@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/signature.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string>
 
 #include "core/base/endian.h"
+#include "core/base/status_macros.h"
 
 namespace caisson {
 namespace {
-
-using std::string_view_literals::operator""sv;
 
 // Longer headers are refused by the format itself: formats.md 4.1.
 constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
 
 // The pickle of torch.save's magic number: formats.md 3.
-constexpr auto kLegacyMagic =
-    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e"sv;
+constexpr std::string_view kLegacyMagic =
+    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
 
 constexpr size_t kTarMagicOffset = 257;  // POSIX.1-1988, ustar header
 
@@ -25,15 +26,15 @@ struct Prefix {
   Signature signature;
 };
 
-constexpr auto kZipMagic = "PK\x03\x04"sv;
+constexpr std::string_view kZipMagic = "PK\x03\x04";
 
 constexpr Prefix kPrefixes[] = {
-    {"PK\x05\x06"sv, Signature::kEmptyZip},
-    {"PYTORCH1"sv, Signature::kPyTorchPreview},
+    {"PK\x05\x06", Signature::kEmptyZip},
+    {"PYTORCH1", Signature::kPyTorchPreview},
     {kLegacyMagic, Signature::kLegacyTorch},
-    {"\x1f\x8b\x08"sv, Signature::kGzip},
-    {"\x89HDF\r\n\x1a\n"sv, Signature::kHdf5},
-    {"version https://git-lfs"sv, Signature::kGitLfs},
+    {"\x1f\x8b\x08", Signature::kGzip},
+    {"\x89HDF\r\n\x1a\n", Signature::kHdf5},
+    {"version https://git-lfs", Signature::kGitLfs},
 };
 
 bool IsTar(std::string_view head) {
@@ -119,6 +120,15 @@ Status DescribeForeign(std::string_view name, std::span<const std::byte> head) {
       break;
   }
   return unsupported("expected a zip archive (504b0304), found " + Front(head));
+}
+
+Status RequireZip(const ByteSource& source) {
+  std::array<std::byte, kSignatureBytes> buffer;
+  const auto head = std::span<std::byte>(buffer).first(
+      std::min<uint64_t>(buffer.size(), source.size()));
+  CAISSON_RETURN_IF_ERROR(source.ReadExact(0, head, "signature"));
+  if (Recognise(head) == Signature::kZip) return Status::Ok();
+  return DescribeForeign(source.name(), head);
 }
 
 }  // namespace caisson

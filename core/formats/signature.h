@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "caisson/status.h"
+#include "core/base/byte_source.h"
 
 namespace caisson {
 
@@ -41,5 +42,8 @@ Signature Recognise(std::span<const std::byte> head);
 //
 // REQUIRES: Recognise(head) != Signature::kZip.
 Status DescribeForeign(std::string_view name, std::span<const std::byte> head);
+
+// OK if `source` begins as a zip archive does, else DescribeForeign().
+Status RequireZip(const ByteSource& source);
 
 }  // namespace caisson

@@ -75,6 +75,10 @@ struct ReadReport {
 struct LoadOptions {
   // Check CRCs, in the same pass as the copy. Default: on.
   bool verify = true;
+
+  // Keep what torch.load(weights_only=True) would refuse as nodes that name it,
+  // so that the state can be looked at and written again. Default: refuse it.
+  bool keep_unknown = false;
 };
 
 struct LoadIntoOptions {
@@ -147,7 +151,7 @@ class Reader {
   // The whole state in memory that it owns, sharing as in the file.
   //
   // Errors: those of Read; kUnsupported, naming it, if the file uses a global
-  // that torch.load(weights_only=True) would refuse.
+  // that torch.load(weights_only=True) would refuse and options do not keep it.
   Result<State> Load(const LoadOptions& options = {}) const;
 
   // Fills the tensors of `state`, which has the same paths, from the file;

@@ -37,6 +37,22 @@ namespace caisson {
 
 class Node;
 struct NodeValue;
+struct Bytes;
+struct ByteArray;
+struct Global;
+struct List;
+struct Tuple;
+struct Set;
+class Dict;
+struct Object;
+
+// The kinds of value besides None, bool and float.
+template <class T, class... Kinds>
+concept AnyOf = (std::same_as<T, Kinds> || ...);
+template <class T>
+concept NodeKind =
+    AnyOf<T, Integer, std::complex<double>, Text, Bytes, ByteArray, List, Tuple,
+          Set, Dict, TensorView, StorageHandle, Global, Object>;
 
 // Python's bytes and bytearray.
 struct Bytes {
@@ -63,10 +79,10 @@ class Node {
   Node(const char* text);
   template <std::integral T>
   requires(!std::same_as<T, bool>) Node(T value)
-      : Node(Integer(static_cast<int64_t>(value))) {}
-  // From any alternative of NodeValue: Integer, Text, Dict, TensorView, ...
-  template <class T>
-  requires std::constructible_from<NodeValue, T&&> Node(T value);
+      : Node(Integer::From(value)) {}
+  Node(std::string text);
+  template <NodeKind T>
+  Node(T value);
 
   bool none() const { return value_ == nullptr; }
 
@@ -212,9 +228,8 @@ struct State {
 // The deepest nesting that is read or written.
 inline constexpr size_t kMaxDepth = 1000;
 
-template <class T>
-requires std::constructible_from<NodeValue, T&&> Node::Node(T value)
-    : value_(std::make_shared<NodeValue>(std::move(value))) {}
+template <NodeKind T>
+Node::Node(T value) : value_(std::make_shared<NodeValue>(std::move(value))) {}
 
 template <class T>
 const T* Node::As() const {

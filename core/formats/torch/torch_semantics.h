@@ -5,8 +5,8 @@
 #pragma once
 
 #include <optional>
+#include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "caisson/state.h"
@@ -33,7 +33,7 @@ class TorchSemantics : public pickle::Semantics {
 
  private:
   std::vector<PickledStorage> storages_;
-  std::unordered_map<std::string, size_t> by_key_;
+  std::map<std::string, size_t> by_key_;
 };
 
 }  // namespace caisson::torch
