@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the program `caisson`, from the outside.
+
+cli_test.py --caisson PATH [--data DIR] [unittest options]
+DIR holds .pt files of stock torch; each must pass verify and ls.
+"""
+
+import argparse
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+import unittest
+
+from cat_cases import CatTest
+from cli_case import OPTIONS, CliTest, run
+from convert_cases import ConvertTest
+from ls_cases import LsTest
+from verify_cases import VerifyTest
+
+__all__ = [
+    "CatTest", "ConvertTest", "LsTest", "MainTest", "ProgressTest",
+    "VerifyTest",
+]
+
+
+class MainTest(CliTest):
+    def test_version_and_help_are_fine(self):
+        text = self.expect(0, "--version")
+        self.assertRegex(text, r"^caisson \d+\.\d+\.\d+$")
+        self.assertIn("verify", self.expect(0, "--help"))
+        self.assertIn("--raw", self.expect(0, "cat", "--help"))
+
+    def test_command_lines_that_make_no_sense_fail(self):
+        for args in ([], ["frobnicate"], ["ls"], ["cat", "x"], ["ls", "--no"]):
+            self.expect_error(*args)
+
+    def test_missing_file_and_folder_fail(self):
+        for command in (["ls"], ["verify"], ["cat"], ["convert"]):
+            rest = ["name"] if command[0] in ("cat", "convert") else []
+            missing = self.folder / "missing.pt"
+            error = self.expect_error(*command, missing, *rest)
+            self.assertIn("missing.pt", error)
+        self.expect_error("ls", self.folder)
+
+    def test_what_is_no_checkpoint_fails(self):
+        path = self.folder / "text.pt"
+        path.write_text("not a checkpoint")
+        self.expect_error("ls", path)
+        self.expect_error("verify", path)
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
+    def test_output_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [OPTIONS.caisson, "ls", self.model()],
+                stdout=full, stderr=subprocess.PIPE,
+            )
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"stdout", done.stderr)
+
+    def test_info_names_the_version(self):
+        text = self.expect(0, "info")
+        self.assertRegex(text, r"(?m)^caisson +\d+\.\d+\.\d+$")
+        answer = self.json(0, "info")
+        self.assertIn(answer["simd"]["target"], answer["simd"]["targets"])
+        self.assertTrue(answer["cuda"]["status"])
+        self.assertIsInstance(answer["libraries"], dict)
+
+
+class ProgressTest(CliTest):
+    def test_nothing_is_shown_when_piped(self):
+        path = self.model()
+        for args in (["verify", path], ["convert", path, path]):
+            done = run(*args)
+            self.assertEqual(done.stderr, b"")
+            self.assertNotIn(b"\r", done.stdout)
+
+    def test_terminal_shows_a_line_and_removes_it(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        command = [OPTIONS.caisson, "verify", self.model("a.pt")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave)
+        os.close(slave)
+        self.assertEqual(done.returncode, 0)
+        shown = os.read(master, 4096).decode()
+        self.assertIn("0 B of ", shown)
+        self.assertIn("a.pt", shown)
+        self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--caisson", required=True)
+    parser.add_argument("--data", type=pathlib.Path)
+    _, rest = parser.parse_known_args(namespace=OPTIONS)
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The words of the canonical text: tests/peers/canonical.py.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caisson/state.h"
+
+namespace caisson {
+
+// Lower case, two digits for each byte.
+std::string Hex(std::string_view data);
+
+// The bits of a double: 16 digits, most significant first.
+std::string Bits(double value);
+
+// "[]", "[3]", "[1,2]".
+std::string Dims(const std::vector<int64_t>& values);
+
+// "1" or "0".
+std::string Flag(bool value);
+
+// A tuple, list or torch.Size of ints; none for anything else.
+std::optional<std::vector<int64_t>> AsInts(const Node& node);
+
+}  // namespace caisson
