@@ -3,8 +3,6 @@
 // caisson convert IN OUT: writes a file again.
 #include <fmt/format.h>
 
-#include <array>
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -23,24 +21,7 @@ struct ConvertOptions {
   std::string out;
 };
 
-// Suffixes of formats that a PyTorch file must not pass for.
-Status CheckSuffix(const std::string& path) {
-  constexpr std::array<std::string_view, 4> kOthers = {
-      ".safetensors", ".minidb", ".pb", ".pbtxt"};
-  const std::string suffix = std::filesystem::path(path).extension();
-  for (const std::string_view other : kOthers) {
-    if (suffix == other) {
-      return Status::Unsupported(fmt::format(
-          "{}: this build writes PyTorch files (.pt, .pth, .bin) only", path));
-    }
-  }
-  return Status::Ok();
-}
-
 int RunConvert(const ConvertOptions& options) {
-  if (const Status status = CheckSuffix(options.out); !status.ok()) {
-    return Fail(status);
-  }
   const Stopwatch watch;
   const Result<Reader> reader = Reader::Open(options.in);
   if (!reader) return Fail(reader.error());
@@ -49,7 +30,10 @@ int RunConvert(const ConvertOptions& options) {
   const uint64_t in_bytes = reader->file_bytes();
   Progress progress(2 * in_bytes);
   progress.Show(0, "reading " + options.in);
-  const Result<State> state = reader->Load();
+  // What torch.load would refuse is written again as it is, never run.
+  LoadOptions load;
+  load.keep_unknown = true;
+  const Result<State> state = reader->Load(load);
   progress.Clear();
   if (!state) return Fail(state.error());
   progress.Show(in_bytes, "writing " + options.out);

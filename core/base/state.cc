@@ -35,7 +35,7 @@ std::optional<int64_t> AsIntegral(const Node& key) {
   }
   // 2^63 itself does not fit.
   if (number != nullptr && std::trunc(*number) == *number &&
-      std::abs(*number) < 0x1p63) {
+      *number >= -0x1p63 && *number < 0x1p63) {
     return static_cast<int64_t>(*number);
   }
   return std::nullopt;

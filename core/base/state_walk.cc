@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/status_macros.h"
+
 namespace caisson {
 namespace {
 
@@ -13,8 +15,8 @@ namespace {
 // sharing costs more than memory proportional to its handles.
 class Measure {
  public:
-  Result<TreeSize> Run(const Node& root) {
-    if (root.none()) return size_;
+  Status Add(const Node& root) {
+    if (root.none() || heights_.contains(root.identity())) return Status::Ok();
     Push(root);
     while (!stack_.empty()) {
       Frame& frame = stack_.back();
@@ -38,8 +40,10 @@ class Measure {
         frame.height = std::max(frame.height, known->second + 1);
       }
     }
-    return size_;
+    return Status::Ok();
   }
+
+  TreeSize size() const { return size_; }
 
  private:
   static constexpr size_t kOpen = 0;  // on the stack
@@ -80,6 +84,16 @@ class Measure {
 
 }  // namespace
 
-Result<TreeSize> MeasureTree(const Node& root) { return Measure().Run(root); }
+Result<TreeSize> MeasureTree(const Node& root) {
+  return MeasureTrees(std::span(&root, 1));
+}
+
+Result<TreeSize> MeasureTrees(std::span<const Node> roots) {
+  Measure measure;
+  for (const Node& root : roots) {
+    CAISSON_RETURN_IF_ERROR(measure.Add(root));
+  }
+  return measure.size();
+}
 
 }  // namespace caisson

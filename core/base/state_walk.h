@@ -3,6 +3,8 @@
 // The handles that a node holds, for everything that walks a State.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <type_traits>
 #include <variant>
 
@@ -12,17 +14,17 @@
 namespace caisson {
 
 // Calls visit(child) for each Node that `value` holds, in order: items; key,
-// value, key, value; attributes. `Value` is NodeValue or const NodeValue.
-template <class Value, class Visit>
-void ForEachChild(Value& value, Visit&& visit) {
+// value, key, value; attributes.
+template <class Visit>
+void ForEachChild(const NodeValue& value, Visit&& visit) {
   std::visit(
-      [&](auto& node) {
+      [&](const auto& node) {
         using T = std::remove_cvref_t<decltype(node)>;
         if constexpr (std::is_same_v<T, List> || std::is_same_v<T, Tuple> ||
                       std::is_same_v<T, Set>) {
-          for (auto& item : node.items) visit(item);
+          for (const Node& item : node.items) visit(item);
         } else if constexpr (std::is_same_v<T, Dict>) {
-          for (auto& entry : node.entries()) {
+          for (const auto& entry : node.entries()) {
             visit(entry.first);
             visit(entry.second);
           }
@@ -30,8 +32,8 @@ void ForEachChild(Value& value, Visit&& visit) {
         } else if constexpr (std::is_same_v<T, Object>) {
           visit(node.callable);
           visit(node.args);
-          for (auto& item : node.items) visit(item);
-          for (auto& entry : node.entries) {
+          for (const Node& item : node.items) visit(item);
+          for (const auto& entry : node.entries) {
             visit(entry.first);
             visit(entry.second);
           }
@@ -52,5 +54,8 @@ struct TreeSize {
 //
 // kInvalidArgument if it contains itself or is deeper than kMaxDepth.
 Result<TreeSize> MeasureTree(const Node& root);
+
+// The same for all that is under any of `roots`; what they share counts once.
+Result<TreeSize> MeasureTrees(std::span<const Node> roots);
 
 }  // namespace caisson

@@ -54,12 +54,28 @@ Status Explained(const Status& status, const State& state,
 
 }  // namespace
 
+namespace {
+
+// A PyTorch file must not pass for one of another format.
+Status CheckSuffix(const std::string& path) {
+  for (const char* other : {".safetensors", ".minidb", ".pb", ".pbtxt"}) {
+    if (path.ends_with(other)) {
+      return Status::Unsupported(path + ": this build writes PyTorch files (" +
+                                 ".pt, .pth, .bin), not " + other);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
 class Writer::Impl {
  public:
   explicit Impl(WriteOptions options) : options_(std::move(options)) {}
 
   Result<WriteReport> Write(const State& state, const std::string& path) {
     const auto start = std::chrono::steady_clock::now();
+    CAISSON_RETURN_IF_ERROR(CheckSuffix(path));
     CAISSON_RETURN_IF_ERROR(PrepareWindow());
     Profile profile = options_.profile.value_or(state.profile);
     if (!profile.prefix) {

@@ -17,7 +17,9 @@ struct Profile {
   // "archive" where there is no path.
   std::optional<std::string> prefix;
 
-  bool format_version = true;     // ".format_version", torch >= 2.7
+  // ".format_version", torch >= 2.7. Left out where the layout is not the one
+  // that it promises: text order, or an alignment that is not told.
+  bool format_version = true;
   bool storage_alignment = true;  // ".storage_alignment", torch >= 2.8
   bool byteorder = true;          // "byteorder", torch >= 2.1
   bool serialization_id = true;   // ".data/serialization_id", torch >= 2.1
@@ -32,6 +34,7 @@ struct Profile {
   // Whether CRC-32s are stored; without them every stored CRC is 0.
   bool crc32 = true;
 
+  // torch >= 2.7, with the ".storage_alignment" that it has since 2.8.
   static Profile Torch2_7() { return {}; }
   static Profile Torch2_6();
   static Profile Torch1_13();

@@ -48,14 +48,14 @@ class Writer {
   Writer& operator=(Writer&&) noexcept;
   ~Writer();
 
-  // Writes `state` to `path` in the format that the suffix names: `.pt`,
-  // `.pth`, `.bin` and unknown suffixes are PyTorch files. Blocks until the
-  // file is in place. The staging window is kept for the next call.
+  // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
+  // The staging window is kept for the next call.
   //
   // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
   // Errors: kInvalidArgument for a state that cannot be saved (a view that
   // exceeds its storage, two dtypes over one storage, a cycle), naming the
-  // path; kNotFound if the directory is missing; kIo.
+  // path; kUnsupported for the suffix of another format; kNotFound if the
+  // directory is missing; kIo.
   Result<WriteReport> Write(const State& state, const std::string& path);
 
  private:

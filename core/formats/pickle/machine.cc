@@ -61,10 +61,7 @@ Machine::~Machine() {
 
 Result<Unpickled> Machine::Take() {
   // Garbage counts too: what the result does not reach is freed as deeply.
-  List everything;
-  everything.items = containers_;
-  everything.items.push_back(stack_.front());
-  CAISSON_RETURN_IF_ERROR(MeasureTree(std::move(everything)).status());
+  CAISSON_RETURN_IF_ERROR(MeasureTrees(containers_).status());
   Unpickled result;
   result.root = std::move(stack_.front());
   result.unknown = std::move(unknown_in_order_);
@@ -108,7 +105,7 @@ Trust Machine::Classify(const Global& global) {
   const Trust trust = semantics_.Classify(global);
   // Some harmless builtins are beyond what torch.load takes: bytes().
   const bool builtin = !strict_ && IsBuiltinCall(global);
-  return builtin ? Trust::kCall : trust;
+  return builtin ? Trust::kClass : trust;
 }
 
 Status Machine::PushGlobal(std::string_view module, std::string_view name) {
@@ -176,6 +173,7 @@ Status Machine::Put(uint32_t index) {
     memo_[index] = stack_.back();
   } else if (index == memo_.size()) {
     memo_.push_back(stack_.back());
+    sparse_memo_.erase(index);
   } else {
     sparse_memo_[index] = stack_.back();
   }
@@ -348,7 +346,8 @@ Status Machine::NewObj() {
   if (global == nullptr || args.As<Tuple>() == nullptr) {
     return Refused("NEWOBJ without a class and a tuple");
   }
-  if (Classify(*global) == Trust::kValue) {
+  const Trust trust = Classify(*global);
+  if (trust == Trust::kValue || trust == Trust::kFunction) {
     return Refused("an instance of " + global->dotted() +
                    ", which is no class");
   }

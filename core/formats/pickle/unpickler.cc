@@ -34,6 +34,7 @@ class Unpickler {
 
   Status Run() {
     while (!machine_.stopped()) {
+      at_ = cursor_.offset();
       const auto opcode = cursor_.TakeLittle<uint8_t>();
       if (!opcode) return Truncated();
       if (strict_ && !InWeightsOnly(Opcode{*opcode})) return Refuse(*opcode);
@@ -42,7 +43,9 @@ class Unpickler {
     return Status::Ok();
   }
 
-  size_t offset() const { return cursor_.offset(); }
+  // Of the opcode that was taken last, and past all that were.
+  size_t at() const { return at_; }
+  size_t end() const { return cursor_.offset(); }
   Machine& machine() { return machine_; }
 
  private:
@@ -230,6 +233,7 @@ class Unpickler {
 
   ByteCursor cursor_;
   Machine machine_;
+  size_t at_ = 0;
   bool strict_ = false;
 };
 
@@ -246,14 +250,14 @@ Result<Unpickled> Unpickle(std::span<const std::byte> bytes,
                                 ? StatusCode::kCorrupt
                                 : status.code();
     return Status(code, std::string(status.message()))
-        .WithContext(name + " at " + std::to_string(unpickler.offset()));
+        .WithContext(name + " at " + std::to_string(unpickler.at()));
   }
   auto result = unpickler.machine().Take();
   if (!result) {
     return Status::Corrupt(std::string(result.error().message()))
         .WithContext(name);
   }
-  result->bytes = unpickler.offset();
+  result->bytes = unpickler.end();
   return result;
 }
 

@@ -22,9 +22,10 @@ namespace caisson::pickle {
 
 // What a Global may be used for.
 enum class Trust : uint8_t {
-  kUnknown,  // kept as a name; its calls are kept as they are
-  kValue,    // stands for itself: a dtype, a storage class
-  kCall,     // may be called with arguments
+  kUnknown,   // kept as a name; its calls are kept as they are
+  kValue,     // stands for itself: a dtype, a storage class
+  kFunction,  // may be called with arguments
+  kClass,     // may be called, and made by __new__
 };
 
 // What the objects of one kind of pickle mean.

@@ -17,16 +17,8 @@ struct Row {
   std::string_view name;
 };
 
-constexpr Row kCallables[] = {
+constexpr Row kFunctions[] = {
     {"_codecs", "encode"},
-    {"builtins", "bytearray"},
-    {"builtins", "complex"},
-    {"builtins", "set"},
-    {"collections", "Counter"},
-    {"collections", "OrderedDict"},
-    {"torch", "Size"},
-    {"torch", "Tensor"},
-    {"torch", "device"},
     {"torch._tensor", "_rebuild_from_type_v2"},
     {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor"},
     {"torch._utils", "_rebuild_device_tensor_from_numpy"},
@@ -40,8 +32,21 @@ constexpr Row kCallables[] = {
     {"torch._utils", "_rebuild_tensor_v2"},
     {"torch._utils", "_rebuild_tensor_v3"},
     {"torch._utils", "_rebuild_wrapper_subclass"},
-    {"torch.nn.parameter", "Parameter"},
     {"torch.serialization", "_get_layout"},
+    // Registered when its module is imported.
+    {"torch.nested._internal.nested_tensor", "_rebuild_njt"},
+};
+
+constexpr Row kClasses[] = {
+    {"builtins", "bytearray"},
+    {"builtins", "complex"},
+    {"builtins", "set"},
+    {"collections", "Counter"},
+    {"collections", "OrderedDict"},
+    {"torch", "Size"},
+    {"torch", "Tensor"},
+    {"torch", "device"},
+    {"torch.nn.parameter", "Parameter"},
     // Registered when their module is imported.
     {"torch._dynamo.decorators", "_DimRange"},
     {"torch.distributed.device_mesh", "DeviceMesh"},
@@ -52,7 +57,6 @@ constexpr Row kCallables[] = {
     {"torch.distributed.tensor.placement_types", "Replicate"},
     {"torch.distributed.tensor.placement_types", "Shard"},
     {"torch.nested._internal.nested_tensor", "NestedTensor"},
-    {"torch.nested._internal.nested_tensor", "_rebuild_njt"},
 };
 
 constexpr Row kValues[] = {
@@ -107,7 +111,8 @@ Trust ClassifyGlobal(const Global& global) {
   if (IsDType(global) || IsStorageClass(global) || Holds(kValues, global)) {
     return Trust::kValue;
   }
-  if (Holds(kCallables, global) || IsTensorClass(global)) return Trust::kCall;
+  if (Holds(kFunctions, global)) return Trust::kFunction;
+  if (Holds(kClasses, global) || IsTensorClass(global)) return Trust::kClass;
   return Trust::kUnknown;
 }
 

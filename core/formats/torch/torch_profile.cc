@@ -45,7 +45,7 @@ bool AnyCrc(const TorchArchive& archive) {
 
 Profile DetectProfile(const TorchArchive& archive, uint64_t alignment) {
   Profile profile;
-  profile.prefix = archive.prefix();
+  if (!archive.prefix().empty()) profile.prefix = archive.prefix();
   profile.format_version = archive.Find(".format_version") != nullptr;
   profile.storage_alignment = archive.Find(".storage_alignment") != nullptr;
   profile.byteorder = archive.Find("byteorder") != nullptr;

@@ -6,8 +6,8 @@
 
 namespace caisson::torch {
 
-// Which of torch.save's layouts an archive has, from its records, their order
-// and their offsets. `alignment` is the content of ".storage_alignment", or 0.
+// Which of torch.save's layouts an archive has, from its records and their
+// order. `alignment` is the content of ".storage_alignment", or 0.
 Profile DetectProfile(const TorchArchive& archive, uint64_t alignment);
 
 }  // namespace caisson::torch

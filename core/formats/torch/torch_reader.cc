@@ -123,11 +123,6 @@ class Parser {
     for (const PickledStorage& pickled : semantics_.storages()) {
       const std::string name = "data/" + pickled.key;
       const uint64_t bytes = pickled.handle->region.bytes;
-      // torch keeps no bytes of a meta tensor.
-      if (pickled.handle->location.str() == "meta" &&
-          archive_.Find(name) == nullptr) {
-        continue;
-      }
       CAISSON_ASSIGN_OR_RETURN(const zip::Entry* entry,
                                FindStorage(name, pickled.key));
       if (entry->bytes != bytes) {
@@ -167,13 +162,12 @@ class Parser {
       return Corrupt("data.pkl", std::string(named.error().message()));
     }
     for (NamedTensor& tensor : *named) {
-      const auto found = by_handle_.find(tensor.view->storage.get());
-      if (found == by_handle_.end()) continue;  // meta
       TensorLayout placed;
       placed.view = *tensor.view;
       placed.view.spec.name = Join(tensor.path);
       placed.path = std::move(tensor.path);
-      placed.storage = found->second;
+      // Every storage that the pickle names was placed.
+      placed.storage = by_handle_.find(tensor.view->storage.get())->second;
       parsed_.layout.tensors.push_back(std::move(placed));
     }
     return Status::Ok();

@@ -94,6 +94,11 @@ bool NoHooks(const Node& hooks) {
   return hooks.none() || (dict != nullptr && dict->size() == 0);
 }
 
+bool IsComplex(DType dtype) {
+  return dtype == DType::kComplex128 || dtype == DType::kComplex64 ||
+         dtype == DType::kComplex32;
+}
+
 // {"conj": True, "neg": True}, either of them.
 bool ReadBits(const Node& metadata, TensorView* view) {
   const Dict* dict = metadata.As<Dict>();
@@ -102,7 +107,7 @@ bool ReadBits(const Node& metadata, TensorView* view) {
     const std::string* name = key.AsStr();
     const bool* bit = value.As<bool>();
     if (name == nullptr || bit == nullptr) return false;
-    if (*name == "conj") {
+    if (*name == "conj" && IsComplex(view->spec.dtype)) {
       view->conj = *bit;
     } else if (*name == "neg") {
       view->neg = *bit;

@@ -4,8 +4,8 @@
 // ids, tensors behind rebuild calls. formats.md 2.4 to 2.6.
 #pragma once
 
-#include <optional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 

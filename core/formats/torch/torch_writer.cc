@@ -20,6 +20,9 @@ namespace {
 
 constexpr uint32_t kMaxAlignment = 32768;
 
+// What readers assume without ".storage_alignment".
+constexpr uint32_t kDefaultAlignment = 64;
+
 // What torch.save has always written; formats.md 1.9.
 constexpr std::string_view kVersion = "3\n";
 
@@ -47,7 +50,7 @@ class TorchParts : public PartStream {
     pickle::Pickler pickler(rules_);
     CAISSON_ASSIGN_OR_RETURN(auto data, pickler.Run(state.root));
     AddText("data.pkl", std::move(data));
-    if (profile_.format_version) AddText(".format_version", AsContent("1"));
+    if (PromisesOffsets()) AddText(".format_version", AsContent("1"));
     if (profile_.storage_alignment) {
       AddText(".storage_alignment",
               AsContent(std::to_string(profile_.alignment)));
@@ -85,6 +88,14 @@ class TorchParts : public PartStream {
     plan.name = std::move(name);
     plan.content = std::move(content);
     plans_.push_back(std::move(plan));
+  }
+
+  // ".format_version" tells readers that they may compute where each storage
+  // lies instead of looking: formats.md 1.14.
+  bool PromisesOffsets() const {
+    return profile_.format_version && profile_.numeric_order &&
+           (profile_.storage_alignment ||
+            profile_.alignment == kDefaultAlignment);
   }
 
   void AddStorages() {
@@ -253,12 +264,13 @@ Result<std::unique_ptr<PartStream>> WriteTorchArchive(const State& state,
 }
 
 Result<std::string> PrefixFor(std::string_view path) {
-  const size_t slash = path.find_last_of("/\\");
-  if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
-  path = path.substr(0, path.find_last_of('.'));
+  // torch.save takes such paths as file objects, which have no name.
   if (std::ranges::any_of(path, [](char c) { return c < 0; })) {
     return std::string("archive");
   }
+  const size_t slash = path.find_last_of("/\\");
+  if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
+  path = path.substr(0, path.find_last_of('.'));
   if (path.empty()) {
     return Status::InvalidArgument(
         "a file name without a stem, from which the archive's folder is named");

@@ -23,7 +23,7 @@ Result<std::unique_ptr<PartStream>> WriteTorchArchive(const State& state,
                                                       const Profile& profile);
 
 // The folder that torch.save gives to a file at `path`: the last component
-// without its last extension, or "archive" if it has bytes beyond ASCII.
+// without its last extension, or "archive" if the path is not all ASCII.
 // kInvalidArgument if nothing is left.
 Result<std::string> PrefixFor(std::string_view path);
 
