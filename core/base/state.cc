@@ -3,8 +3,11 @@
 
 #include <bit>
 #include <cassert>
+#include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace caisson {
@@ -18,6 +21,10 @@ constexpr size_t kIndexFrom = 9;
 // can ask for.
 constexpr int kMaxKeyParts = 256;
 constexpr size_t kKeyPartBytes = 256;
+
+// The most unequal keys of one hash in a dict that is searched by hash. Honest
+// ones are two at most; a crafted file may make all its keys collide.
+constexpr size_t kMaxAlike = 64;
 
 size_t Mix(size_t seed, size_t value) {
   return seed ^ (value + 0x9e3779b97f4a7c15u + (seed << 6) + (seed >> 2));
@@ -54,6 +61,35 @@ std::optional<size_t> HashBytes(const std::string& bytes, int& budget) {
 // -0.0 and 0.0 are equal, so they need one hash.
 uint64_t HashBits(double value) { return std::bit_cast<uint64_t>(value + 0.0); }
 
+// Differs from run to run, so that no file can know it.
+size_t Salt() {
+  static const size_t salt = [] {
+    const auto memory = std::make_unique<char>();
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return Mix(reinterpret_cast<uintptr_t>(memory.get()),
+               static_cast<size_t>(now.count()));
+  }();
+  return salt;
+}
+
+// Where the index keeps a hash. The standard hash of an int is the int, and
+// its bucket the remainder: without this, multiples of the number of buckets
+// would share one. Two rounds of multiply and fold, as in MurmurHash3's finish.
+size_t Scattered(size_t hash) {
+  uint64_t bits = uint64_t{hash} ^ Salt();
+  bits = (bits ^ bits >> 32) * 0xff51afd7ed558ccdu;
+  bits = (bits ^ bits >> 32) * 0xc4ceb9fe1a85ec53u;
+  return static_cast<size_t>(bits ^ bits >> 32);
+}
+
+// Equal to nothing but itself.
+bool IsNan(const Node& key) {
+  if (const double* number = key.As<double>()) return std::isnan(*number);
+  const auto* number = key.As<std::complex<double>>();
+  return number != nullptr &&
+         (std::isnan(number->real()) || std::isnan(number->imag()));
+}
+
 // The hash of a key, or none if it has no hash or more parts than `budget`,
 // which then is negative.
 std::optional<size_t> HashKey(const Node& key, int& budget) {
@@ -63,6 +99,7 @@ std::optional<size_t> HashKey(const Node& key, int& budget) {
   if (const auto integral = AsIntegral(key)) {
     return std::hash<int64_t>()(*integral);
   }
+  if (IsNan(key)) return std::hash<const void*>()(key.identity());
   if (const double* number = key.As<double>()) {
     return std::hash<uint64_t>()(HashBits(*number));
   }
@@ -153,6 +190,20 @@ bool KeysEqual(const Node& a, const Node& b) {
   return false;
 }
 
+// The last entry enters the index, if the dict has outgrown a linear search.
+void AddToIndex(const std::vector<Dict::Entry>& entries,
+                std::unordered_multimap<size_t, size_t>& index, size_t hash) {
+  if (entries.size() == kIndexFrom) {
+    for (size_t i = 0; i + 1 < entries.size(); ++i) {
+      int budget = kMaxKeyParts;
+      index.emplace(Scattered(*HashKey(entries[i].first, budget)), i);
+    }
+  }
+  if (entries.size() >= kIndexFrom) {
+    index.emplace(Scattered(hash), entries.size() - 1);
+  }
+}
+
 }  // namespace
 
 Node::Node(bool value) : value_(std::make_shared<NodeValue>(value)) {}
@@ -186,7 +237,7 @@ size_t Dict::Locate(const Node& key, size_t hash) const {
     }
     return entries_.size();
   }
-  const auto [first, last] = index_.equal_range(hash);
+  const auto [first, last] = index_.equal_range(Scattered(hash));
   for (auto it = first; it != last; ++it) {
     if (KeysEqual(entries_[it->second].first, key)) return it->second;
   }
@@ -219,14 +270,12 @@ Status Dict::Set(Node key, Node value) {
     entries_[at].second = std::move(value);
     return Status::Ok();
   }
-  entries_.emplace_back(std::move(key), std::move(value));
-  if (entries_.size() == kIndexFrom) {
-    for (size_t i = 0; i + 1 < entries_.size(); ++i) {
-      budget = kMaxKeyParts;
-      index_.emplace(*HashKey(entries_[i].first, budget), i);
-    }
+  if (index_.count(Scattered(*hash)) >= kMaxAlike) {
+    return Status::InvalidArgument("more than " + std::to_string(kMaxAlike) +
+                                   " dict keys of one hash");
   }
-  if (entries_.size() >= kIndexFrom) index_.emplace(*hash, at);
+  entries_.emplace_back(std::move(key), std::move(value));
+  AddToIndex(entries_, index_, *hash);
   return Status::Ok();
 }
 
@@ -234,7 +283,10 @@ Node& Dict::operator[](std::string_view key) {
   Node node = Text(key);
   const size_t hash = node.As<Text>()->hash();
   const size_t at = Locate(node, hash);
-  if (at == entries_.size()) (void)Set(std::move(node), Node());
+  if (at == entries_.size()) {
+    entries_.emplace_back(std::move(node), Node());
+    AddToIndex(entries_, index_, hash);
+  }
   return entries_[at].second;
 }
 

@@ -80,8 +80,7 @@ class ViewReader {
     const uint64_t first = view.offset * width_;
     if (shape.Dense()) {
       CAISSON_RETURN_IF_ERROR(Load(first, dst));
-    } else if (Encoded() ||
-               (first == 0 && shape.Extent() * width_ == storage_.bytes)) {
+    } else if (Encoded() || Spans(first, shape, dst.size())) {
       CAISSON_ASSIGN_OR_RETURN(const auto whole, Scratch(storage_.bytes));
       CAISSON_RETURN_IF_ERROR(Load(0, whole));
       CAISSON_RETURN_IF_ERROR(Gather(&whole[first], shape, dst));
@@ -97,6 +96,13 @@ class ViewReader {
     return std::ranges::any_of(storage_.pieces, [](const Piece& piece) {
       return piece.encoding != Encoding::kRaw;
     });
+  }
+
+  // Whether to read the whole storage, which can then be checked: the view
+  // reaches from its first byte to its last, and skips few of many.
+  bool Spans(uint64_t first, const Shape& shape, uint64_t view_bytes) const {
+    return first == 0 && shape.Extent() * width_ == storage_.bytes &&
+           (storage_.bytes <= kSpanBytes || storage_.bytes / 2 <= view_bytes);
   }
 
   Result<std::span<std::byte>> Scratch(uint64_t bytes) {

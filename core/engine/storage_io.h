@@ -30,8 +30,8 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
                                 std::span<std::byte> dst, CrcCheck check);
 
 // Fills dst with the elements of `view`, dense and row-major. Reads little
-// more than what the view touches; a view that spans the whole storage is
-// checked.
+// more than what the view touches. A view that spans the whole storage is
+// checked, unless it leaves out most of a large one.
 //
 // REQUIRES: `view` is a valid view of `storage`; dst.size() is its bytes; its
 // dtype fills whole bytes.

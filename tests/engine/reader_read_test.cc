@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <random>
@@ -22,13 +24,13 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 // Every pair 0 <= begin <= end <= size.
 std::vector<Range> RangesOf(int64_t size) {
   std::vector<Range> ranges;
   for (int64_t begin = 0; begin <= size; ++begin) {
-    for (int64_t end = begin; end <= size; ++end) ranges.push_back({begin, end});
+    for (int64_t end = begin; end <= size; ++end)
+      ranges.push_back({begin, end});
   }
   return ranges;
 }
@@ -83,11 +85,11 @@ TEST(ReaderRead, GivesEveryBlockOfEveryKindOfView) {
 TEST(ReaderRead, GivesViewsOfManyMegabytes) {
   const TensorView base = RandomTensor(DType::kInt16, {4500, 2100}, 1);
   const std::vector<TensorView> views = {
-      ViewOf(base, {4500}, {2100}, 7),                   // a column
-      ViewOf(base, {2, 4500}, {1, 2100}, 7),             // two, transposed
-      ViewOf(base, {4499, 2000}, {2100, 1}, 50),         // all but a margin
-      ViewOf(base, {2000, 4499}, {1, 2100}, 50),         // that, transposed
-      ViewOf(base, {450, 5}, {21000, 3}, 2),             // large holes
+      ViewOf(base, {4500}, {2100}, 7),            // a column
+      ViewOf(base, {2, 4500}, {1, 2100}, 7),      // two, transposed
+      ViewOf(base, {4499, 2000}, {2100, 1}, 50),  // all but a margin
+      ViewOf(base, {2000, 4499}, {1, 2100}, 50),  // that, transposed
+      ViewOf(base, {450, 5}, {21000, 3}, 2),      // large holes
       ViewOf(base, {5, 450}, {3, 21000}, 2),
       ViewOf(base, {3, 2, 100, 50}, {0, 4720000, 1, 2100}, 1),
       ViewOf(base, {2250, 2, 30}, {4200, 70, 2}, 2100),
@@ -144,7 +146,8 @@ TEST(ReaderRead, GivesRandomViewsInOneCall) {
   state["views"] = list;
   CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(FileOf(state)));
   std::vector<Block> blocks;
-  for (const TensorInfo& info : reader.tensors()) blocks.emplace_back(&info, std::vector<Range>{});
+  for (const TensorInfo& info : reader.tensors())
+    blocks.emplace_back(&info, std::vector<Range>{});
   std::vector<ReadRequest> requests;
   for (Block& block : blocks) requests.push_back(block.Request());
   CAISSON_ASSERT_OK_AND_ASSIGN(const ReadReport report, reader.Read(requests));
@@ -192,7 +195,8 @@ TEST(ReaderRead, SaysExactlyWhatWasChecked) {
       if (without_crc && item.name == "archive/data/0") entry.crc32 = 0;
     }
     CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(zip.Build()));
-    const auto checked = [&](const char* name, std::vector<Range> ranges = {}) {
+    const auto checked = [&](const char* name,
+                             std::vector<Range> ranges = {}) -> bool {
       Block block(*reader.Find(name), std::move(ranges));
       const ReadRequest request = block.Request();
       return reader.Read(std::span(&request, 1))->checked.at(0);
@@ -240,15 +244,15 @@ TEST(ReaderRead, NamesRecordAndOffsetOfDamage) {
   file[offset + 20000] ^= 0x10;
   CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(file));
   CAISSON_EXPECT_OK(ReadNamed(reader, "good"));
-  const auto names_it =
-      StatusIs(StatusCode::kCorrupt,
-               AllOf(HasSubstr("model.pt: record 'data/1' at " +
-                               std::to_string(offset)),
-                     HasSubstr("expected crc32 "), HasSubstr("found ")));
+  const auto names_it = StatusIs(
+      StatusCode::kCorrupt,
+      AllOf(HasSubstr("model.pt: record 'data/1' at " + std::to_string(offset)),
+            HasSubstr("expected crc32 "), HasSubstr("found ")));
   EXPECT_THAT(ReadNamed(reader, "bad"), names_it);
   EXPECT_THAT(reader.Load().status(), names_it);
   // A part cannot be checked.
-  CAISSON_EXPECT_OK(ReadBlock(reader, *reader.Find("bad"), {{50, 51}, {0, 100}}));
+  CAISSON_EXPECT_OK(
+      ReadBlock(reader, *reader.Find("bad"), {{50, 51}, {0, 100}}));
   CAISSON_EXPECT_OK(reader.Load({.verify = false}));
 }
 
@@ -295,7 +299,9 @@ TEST(ReaderRead, RefusesEveryMisfitBeforeTheFirstByteIsRead) {
   for (const Misfit& misfit : kMisfits) {
     const std::vector<ReadRequest> requests = {
         {t, {}, {good.data(), good.size(), Device::Cpu()}},
-        {misfit.tensor, misfit.block, {bytes.data(), misfit.bytes, Device::Cpu()}}};
+        {misfit.tensor,
+         misfit.block,
+         {bytes.data(), misfit.bytes, Device::Cpu()}}};
     EXPECT_THAT(reader.Read(requests).status(),
                 StatusIs(StatusCode::kInvalidArgument))
         << &misfit - kMisfits;
@@ -326,12 +332,12 @@ TEST(ReaderRead, TakesBlocksOfEmptyViewsWithAnyStrides) {
 TEST(ReaderRead, ManyThreadsReadOneReader) {
   State state;
   for (int i = 0; i < 16; ++i) {
-    state["t" + std::to_string(i)] =
-        RandomTensor(DType::kFloat32, {60 + i, 70}, i);
+    state[std::to_string(i)] = RandomTensor(DType::kFloat32, {60 + i, 70}, i);
   }
   const ScratchDirectory scratch;
   Put(scratch / "f", FileOf(state));
-  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Reader::Open(scratch / "f"));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                               Reader::Open(scratch / "f"));
   CAISSON_ASSERT_OK_AND_ASSIGN(const auto expected, state.Tensors());
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
@@ -343,9 +349,9 @@ TEST(ReaderRead, ManyThreadsReadOneReader) {
         const auto part =
             ReadBlock(reader, &reader.tensors()[t], {{1, 59}, {3, 4}});
         wrong += !whole || *whole != PlainGather(*expected[t].view);
-        wrong += !part || *part != PlainGather(BytesOf(*expected[t].view->storage),
-                                               *expected[t].view,
-                                               {{1, 59}, {3, 4}});
+        wrong +=
+            !part || *part != PlainGather(BytesOf(*expected[t].view->storage),
+                                          *expected[t].view, {{1, 59}, {3, 4}});
       }
       if (thread % 4 == 0) wrong += !reader.Load().has_value();
       if (thread % 4 == 1) wrong += !reader.Verify().has_value();

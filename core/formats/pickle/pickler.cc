@@ -48,16 +48,13 @@ Status Pickler::SaveValue(const Node& node) {
     emitter_.Op(Opcode::kReduce);
     emitter_.Memoize(identity);
   } else if (const Text* text = node.As<Text>()) {
-    if (text->str().size() > kMaxText) {
-      return Status::InvalidArgument("a str of more than 4 GiB");
-    }
-    emitter_.Str(*text);
+    return SaveText(*text);
   } else if (const Bytes* bytes = node.As<Bytes>()) {
-    SaveBytes(bytes->data, identity);
+    return SaveBytes(bytes->data, identity);
   } else if (const ByteArray* array = node.As<ByteArray>()) {
-    SaveByteArray(array->data, identity);
+    return SaveByteArray(array->data, identity);
   } else if (const Global* global = node.As<Global>()) {
-    emitter_.Global(global->module, global->name);
+    return SaveGlobal(*global);
   } else if (const Tuple* tuple = node.As<Tuple>()) {
     return SaveTuple(*tuple, identity);
   } else if (const List* list = node.As<List>()) {
@@ -78,32 +75,59 @@ Status Pickler::SaveValue(const Node& node) {
   return Status::Ok();
 }
 
+Status Pickler::SaveText(const Text& text) {
+  if (text.str().size() > kMaxText) {
+    return Status::InvalidArgument("a str of more than 4 GiB");
+  }
+  if (!IsUtf8SurrogatePass(text.str())) {
+    return Status::InvalidArgument("a str that is no UTF-8");
+  }
+  emitter_.Str(text);
+  return Status::Ok();
+}
+
+// Protocol 2 spells a global as two lines; protocol 4 could give it any name,
+// and what follows a line break would be taken for opcodes.
+Status Pickler::SaveGlobal(const Global& global) {
+  if (global.dotted().find('\n') != std::string::npos) {
+    return Status::InvalidArgument("a global with a line break in its name");
+  }
+  emitter_.Global(global.module, global.name);
+  return Status::Ok();
+}
+
 // Protocol 2 knows no bytes: _codecs.encode(text, 'latin1') makes them, and
 // bytes() the empty ones.
-void Pickler::SaveBytes(const std::string& bytes, const void* identity) {
+Status Pickler::SaveBytes(const std::string& bytes, const void* identity) {
   if (bytes.empty()) {
     emitter_.Global("builtins", "bytes");
     emitter_.CloseTuple(0);
   } else {
+    const std::string text = Latin1ToUtf8(bytes);
+    if (text.size() > kMaxText) {
+      return Status::InvalidArgument("bytes of more than 4 GiB as text");
+    }
     emitter_.Global("_codecs", "encode");
-    emitter_.FreshStr(Latin1ToUtf8(bytes));
+    emitter_.FreshStr(text);
     emitter_.Str(latin1_);
     emitter_.CloseTuple(2);
   }
   emitter_.Op(Opcode::kReduce);
   emitter_.Memoize(identity);
+  return Status::Ok();
 }
 
-void Pickler::SaveByteArray(const std::string& bytes, const void* identity) {
+Status Pickler::SaveByteArray(const std::string& bytes, const void* identity) {
   emitter_.Global("builtins", "bytearray");
   if (bytes.empty()) {
     emitter_.CloseTuple(0);
   } else {
-    SaveBytes(bytes, nullptr);
+    CAISSON_RETURN_IF_ERROR(SaveBytes(bytes, nullptr));
     emitter_.CloseTuple(1);
   }
   emitter_.Op(Opcode::kReduce);
   emitter_.Memoize(identity);
+  return Status::Ok();
 }
 
 Status Pickler::SaveTuple(const Tuple& tuple, const void* identity) {
@@ -139,6 +163,9 @@ Status Pickler::SaveOrderedDict(const Dict& dict, const void* identity) {
   emitter_.Memoize(identity);
   CAISSON_RETURN_IF_ERROR(SetItems(dict.entries()));
   if (dict.attributes.none()) return Status::Ok();
+  if (dict.attributes.As<Dict>() == nullptr) {
+    return Status::InvalidArgument("attributes of an OrderedDict in no dict");
+  }
   CAISSON_RETURN_IF_ERROR(Save(dict.attributes));
   emitter_.Op(Opcode::kBuild);
   return Status::Ok();
@@ -156,6 +183,13 @@ Status Pickler::SaveSet(const Set& set, const void* identity) {
 }
 
 Status Pickler::SaveObject(const Object& object, const void* identity) {
+  const bool callable =
+      object.callable.As<Global>() != nullptr ||
+      (object.made == Object::Made::kByCall && object.callable.As<Object>());
+  if (!callable || object.args.As<Tuple>() == nullptr) {
+    return Status::InvalidArgument(
+        "an object without a callable and a tuple of arguments");
+  }
   CAISSON_RETURN_IF_ERROR(Save(object.callable));
   CAISSON_ASSIGN_OR_RETURN(const bool emitted, rules_.EmitArgs(object, *this));
   if (!emitted) CAISSON_RETURN_IF_ERROR(Save(object.args));

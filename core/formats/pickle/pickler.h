@@ -36,26 +36,29 @@ class Pickler {
   explicit Pickler(ReduceRules& rules) : rules_(rules) {}
 
   // The pickle of `root`. kInvalidArgument if the tree contains itself, is
-  // deeper than kMaxDepth, or holds what the rules refuse.
+  // deeper than kMaxDepth, holds what the rules refuse, or what no pickle can
+  // hold: a str that is no UTF-8, an object without a callable.
   Result<std::vector<std::byte>> Run(const Node& root);
 
   // For the rules.
   Emitter& emit() { return emitter_; }
   Status Save(const Node& node);
+  Status SaveText(const Text& text);
 
   // collections.OrderedDict(), new each time: a tensor's backward hooks.
   void SaveEmptyOrderedDict();
 
  private:
   Status SaveValue(const Node& node);
+  Status SaveGlobal(const Global& global);
+  Status SaveBytes(const std::string& bytes, const void* identity);
+  Status SaveByteArray(const std::string& bytes, const void* identity);
   Status SaveTuple(const Tuple& tuple, const void* identity);
   Status SaveList(const List& list, const void* identity);
   Status SaveDict(const Dict& dict, const void* identity);
   Status SaveOrderedDict(const Dict& dict, const void* identity);
   Status SaveObject(const Object& object, const void* identity);
   Status SaveSet(const Set& set, const void* identity);
-  void SaveBytes(const std::string& bytes, const void* identity);
-  void SaveByteArray(const std::string& bytes, const void* identity);
 
   // The two flavours of filling: formats.md 2.2.
   Status Append(const std::vector<Node>& items);

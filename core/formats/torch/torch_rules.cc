@@ -77,7 +77,7 @@ Status TorchRules::EmitId(const StorageHandle& storage,
   emit.Str(tag_);
   emit.Global(dtype ? "torch" : "torch.storage", ClassName(dtype));
   emit.Str(saved.key);
-  emit.Str(storage->location);
+  CAISSON_RETURN_IF_ERROR(pickler.SaveText(storage->location));
   emit.Int(static_cast<int64_t>(bytes / width));
   emit.CloseTuple(5);
   emit.Op(Opcode::kBinPersId);
