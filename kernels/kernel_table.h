@@ -63,6 +63,13 @@ struct InflateJob {
   std::span<std::byte> dst;  // must be filled exactly
 };
 
+// Bytes to encode as one raw DEFLATE stream.
+struct DeflateJob {
+  std::span<const std::byte> src;
+  std::span<std::byte> dst;  // of at least deflate_bound(src.size())
+  size_t* stored = nullptr;  // how many bytes of dst the stream takes
+};
+
 // Scratch that the caller lends for one call.
 struct Workspace {
   std::byte* data = nullptr;
@@ -85,6 +92,10 @@ struct KernelTable {
   // Decodes every job. kCorrupt, naming the job's index, if a stream is
   // damaged, does not fill dst exactly, or does not end with its source.
   Status (*inflate)(std::span<const InflateJob> jobs, Stream stream);
+
+  // Encodes every job; `level` from 1, fast, to 12, small.
+  Status (*deflate)(int level, std::span<const DeflateJob> jobs, Stream stream);
+  size_t (*deflate_bound)(size_t bytes);
 };
 
 // The table for `device`, or kUnavailable. Free to call often.

@@ -25,6 +25,12 @@ Status WindowCursor::Put(std::span<const std::byte> bytes) {
   return Status::Ok();
 }
 
+Status WindowCursor::Skip(uint64_t bytes) {
+  CAISSON_RETURN_IF_ERROR(Flush());
+  base_ += bytes;
+  return Status::Ok();
+}
+
 Status WindowCursor::Flush() {
   if (used_ == 0) return Status::Ok();
   CAISSON_RETURN_IF_ERROR(file_.WriteAt(base_, window_.first(used_)));

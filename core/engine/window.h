@@ -35,6 +35,9 @@ class WindowCursor {
   // Copies `bytes` in.
   Status Put(std::span<const std::byte> bytes);
 
+  // Leaves a hole of `bytes`.
+  Status Skip(uint64_t bytes);
+
   // Writes what the window holds.
   Status Flush();
 

@@ -23,5 +23,7 @@ Status Transform(const Step& step, std::span<const Job> jobs,
                  Workspace workspace, Stream stream);
 size_t WorkspaceBytes(const Step& step, std::span<const Job> jobs);
 Status Inflate(std::span<const InflateJob> jobs, Stream stream);
+Status Deflate(int level, std::span<const DeflateJob> jobs, Stream stream);
+size_t DeflateBound(size_t bytes);
 
 }  // namespace caisson::cpu

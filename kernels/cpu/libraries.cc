@@ -8,10 +8,10 @@
 namespace caisson::cpu {
 
 std::vector<std::pair<std::string, std::string>> LibraryVersions() {
-  return {{"highway", std::to_string(HWY_MAJOR) + "." +
-                          std::to_string(HWY_MINOR) + "." +
-                          std::to_string(HWY_PATCH)},
-          {"libdeflate", LIBDEFLATE_VERSION_STRING}};
+  return {
+      {"highway", std::to_string(HWY_MAJOR) + "." + std::to_string(HWY_MINOR) +
+                      "." + std::to_string(HWY_PATCH)},
+      {"libdeflate", LIBDEFLATE_VERSION_STRING}};
 }
 
 }  // namespace caisson::cpu

@@ -9,6 +9,8 @@ const KernelTable* Kernels() {
       .transform = Transform,
       .workspace_bytes = WorkspaceBytes,
       .inflate = Inflate,
+      .deflate = Deflate,
+      .deflate_bound = DeflateBound,
   };
   return &kTable;
 }

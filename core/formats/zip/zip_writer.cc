@@ -2,6 +2,7 @@
 #include "core/formats/zip/zip_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/byte_sink.h"
 #include "core/formats/zip/zip_format.h"
@@ -18,8 +19,18 @@ uint16_t FlagsFor(uint64_t bytes) {
   return bytes == 0 ? kFlagUtf8 : kFlagDescriptor | kFlagUtf8;
 }
 
+// Version needed to extract, as stock has it: 4.4.3.2.
+uint16_t VersionFor(uint16_t method) {
+  return method == kMethodDeflate ? 20 : 0;
+}
+
 uint32_t Clipped(uint64_t value) {
   return static_cast<uint32_t>(std::min<uint64_t>(value, kMoved32));
+}
+
+// Both sizes move to the zip64 field together.
+uint32_t ClippedStored(uint64_t bytes, uint64_t stored_bytes) {
+  return bytes >= kMoved32 ? kMoved32 : static_cast<uint32_t>(stored_bytes);
 }
 
 // 4.5.3, in stock's form: only the fields that overflow; both sizes do so
@@ -41,25 +52,37 @@ void PutZip64(uint64_t bytes, uint64_t stored_bytes, uint64_t offset,
 
 std::vector<std::byte> ZipWriter::Begin(const std::string& name, uint64_t bytes,
                                         uint64_t offset) {
-  const uint64_t padding = PaddingFor(offset, name.size(), bytes, alignment_);
-  const uint64_t zip64 = LocalZip64Bytes(offset, bytes);
+  return BeginEntry({name, offset, bytes, bytes, kMethodStored});
+}
+
+std::vector<std::byte> ZipWriter::BeginDeflated(const std::string& name,
+                                                uint64_t bytes,
+                                                uint64_t stored_bytes,
+                                                uint64_t offset) {
+  return BeginEntry({name, offset, bytes, stored_bytes, kMethodDeflate});
+}
+
+std::vector<std::byte> ZipWriter::BeginEntry(Entry entry) {
+  const uint64_t padding =
+      PaddingFor(entry.offset, entry.name.size(), entry.bytes, alignment_);
+  const uint64_t zip64 = LocalZip64Bytes(entry.offset, entry.bytes);
   ByteSink sink;
   sink.PutLittle(kLocalSignature);
-  sink.PutLittle(uint16_t{0});  // version needed
-  sink.PutLittle(FlagsFor(bytes));
-  sink.PutLittle(kMethodStored);
+  sink.PutLittle(VersionFor(entry.method));
+  sink.PutLittle(FlagsFor(entry.bytes));
+  sink.PutLittle(entry.method);
   sink.PutLittle(uint32_t{0});  // time and date
   sink.PutLittle(uint32_t{0});  // CRC and sizes: in the descriptor
   sink.PutLittle(uint32_t{0});
   sink.PutLittle(uint32_t{0});
-  sink.PutLittle(static_cast<uint16_t>(name.size()));
+  sink.PutLittle(static_cast<uint16_t>(entry.name.size()));
   sink.PutLittle(static_cast<uint16_t>(zip64 + 4 + padding));
-  sink.Put(name);
-  PutZip64(bytes, 0, offset, sink);
+  sink.Put(entry.name);
+  PutZip64(entry.bytes, 0, entry.offset, sink);
   sink.PutLittle(kExtraPadding);
   sink.PutLittle(static_cast<uint16_t>(padding));
   sink.PutFill(padding, 'Z');
-  records_.push_back({name, offset, bytes});
+  records_.push_back(std::move(entry));
   return sink.Take();
 }
 
@@ -71,16 +94,16 @@ std::vector<std::byte> ZipWriter::Descriptor(size_t record,
                                              uint32_t crc32) const {
   const uint64_t width = DescriptorBytes(record);
   if (width == 0) return {};
-  const uint64_t bytes = records_[record].bytes;
+  const Entry& entry = records_[record];
   ByteSink sink;
   sink.PutLittle(kDescriptorSignature);
   sink.PutLittle(crc32);
   if (width == kDescriptor64Bytes) {
-    sink.PutLittle(bytes);
-    sink.PutLittle(bytes);
+    sink.PutLittle(entry.stored_bytes);
+    sink.PutLittle(entry.bytes);
   } else {
-    sink.PutLittle(static_cast<uint32_t>(bytes));
-    sink.PutLittle(static_cast<uint32_t>(bytes));
+    sink.PutLittle(static_cast<uint32_t>(entry.stored_bytes));
+    sink.PutLittle(static_cast<uint32_t>(entry.bytes));
   }
   return sink.Take();
 }
@@ -101,12 +124,12 @@ std::vector<std::byte> ZipWriter::Finish(uint64_t offset,
     const Entry& entry = records_[i];
     sink.PutLittle(kCentralSignature);
     sink.PutLittle(uint16_t{0});  // version made by
-    sink.PutLittle(uint16_t{0});  // version needed
+    sink.PutLittle(VersionFor(entry.method));
     sink.PutLittle(FlagsFor(entry.bytes));
-    sink.PutLittle(kMethodStored);
+    sink.PutLittle(entry.method);
     sink.PutLittle(uint32_t{0});  // time and date
     sink.PutLittle(crcs[i]);
-    sink.PutLittle(Clipped(entry.bytes));
+    sink.PutLittle(ClippedStored(entry.bytes, entry.stored_bytes));
     sink.PutLittle(Clipped(entry.bytes));
     sink.PutLittle(static_cast<uint16_t>(entry.name.size()));
     sink.PutLittle(
@@ -117,7 +140,7 @@ std::vector<std::byte> ZipWriter::Finish(uint64_t offset,
     sink.PutLittle(uint32_t{0});  // external attributes
     sink.PutLittle(Clipped(entry.offset));
     sink.Put(entry.name);
-    PutZip64(entry.bytes, entry.bytes, entry.offset, sink);
+    PutZip64(entry.bytes, entry.stored_bytes, entry.offset, sink);
   }
   const uint64_t directory = sink.size();
   const uint64_t count = records_.size();

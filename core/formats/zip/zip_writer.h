@@ -22,6 +22,10 @@ class ZipWriter {
   std::vector<std::byte> Begin(const std::string& name, uint64_t bytes,
                                uint64_t offset);
 
+  // The same for a deflated record that takes `stored_bytes` in the file.
+  std::vector<std::byte> BeginDeflated(const std::string& name, uint64_t bytes,
+                                       uint64_t stored_bytes, uint64_t offset);
+
   size_t records() const { return records_.size(); }
 
   // Of a record by its position: 0, 16 or 24.
@@ -43,7 +47,11 @@ class ZipWriter {
     std::string name;
     uint64_t offset;
     uint64_t bytes;
+    uint64_t stored_bytes;
+    uint16_t method;
   };
+
+  std::vector<std::byte> BeginEntry(Entry entry);
 
   const uint32_t alignment_;
   std::vector<Entry> records_;

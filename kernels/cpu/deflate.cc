@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Encodes DEFLATE streams held whole in memory, by libdeflate.
+#include <libdeflate.h>
+
+#include <memory>
+#include <string>
+
+#include "kernels/cpu/cpu_kernels.h"
+
+namespace caisson::cpu {
+namespace {
+
+struct FreeCompressor {
+  void operator()(libdeflate_compressor* compressor) const {
+    libdeflate_free_compressor(compressor);
+  }
+};
+
+}  // namespace
+
+// For a null compressor libdeflate gives the bound of every level.
+size_t DeflateBound(size_t bytes) {
+  return libdeflate_deflate_compress_bound(nullptr, bytes);
+}
+
+Status Deflate(int level, std::span<const DeflateJob> jobs, Stream) {
+  const std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor(
+      libdeflate_alloc_compressor(level));
+  if (compressor == nullptr) {
+    return Status::OutOfMemory("no memory for a deflate compressor of level " +
+                               std::to_string(level));
+  }
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const DeflateJob& job = jobs[i];
+    const std::byte none{};
+    const std::byte* src = job.src.empty() ? &none : job.src.data();
+    *job.stored = libdeflate_deflate_compress(
+        compressor.get(), src, job.src.size(), job.dst.data(), job.dst.size());
+    if (*job.stored == 0) {
+      return Status::InvalidArgument(
+          "job " + std::to_string(i) + ": deflate needs " +
+          std::to_string(DeflateBound(job.src.size())) + " bytes, has " +
+          std::to_string(job.dst.size()));
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace caisson::cpu
