@@ -177,31 +177,53 @@ Object CallOf(const Global& callable, std::vector<Node> args) {
   return object;
 }
 
+// How many values a tensor or list of them has, if `node` is one.
+std::optional<uint64_t> CountOf(const Node& node) {
+  if (const auto* view = node.As<TensorView>()) return view->spec.elems();
+  if (const List* list = node.As<List>()) return list->items.size();
+  return std::nullopt;
+}
+
+// (per_tensor_affine, scale, zero_point), or (per_channel_affine, scales,
+// zero_points, axis), where stock also takes lists: formats.md 2.6.
+Status CheckQuantizer(const Global& callable, const Node& node,
+                      const TensorView& view) {
+  const Tuple* quantizer = node.As<Tuple>();
+  const size_t parts = quantizer != nullptr ? quantizer->items.size() : 0;
+  const Global* scheme =
+      parts == 3 || parts == 4 ? quantizer->items[0].As<Global>() : nullptr;
+  const std::string_view family = parts == 3 ? "per_tensor_" : "per_channel_";
+  if (scheme == nullptr || scheme->module != "torch" ||
+      !scheme->name.starts_with(family)) {
+    return Malformed(callable, "a bad quantizer");
+  }
+  const auto& items = quantizer->items;
+  if (parts == 3) {
+    const bool scale = items[1].As<double>() || items[1].As<Integer>();
+    if (scale && AsInt64(items[2])) return Status::Ok();
+    return Malformed(callable, "a scale or zero point that is no number");
+  }
+  const auto axis = AsInt64(items[3]);
+  const auto rank = static_cast<int64_t>(view.spec.shape.size());
+  if (!axis || *axis < -rank || *axis >= rank) {
+    return Malformed(callable, "an axis beyond the tensor's dimensions");
+  }
+  const int64_t channels =
+      view.spec.shape[static_cast<size_t>(*axis < 0 ? *axis + rank : *axis)];
+  for (size_t i = 1; i < 3; ++i) {
+    if (CountOf(items[i]) != static_cast<uint64_t>(channels)) {
+      return Malformed(callable, "not one scale and zero point a channel");
+    }
+  }
+  return Status::Ok();
+}
+
 // storage, offset, size, stride, quantizer, requires_grad, hooks: the first
 // four become the tensor.
 Result<std::optional<Node>> Quantised(const Global& callable, Args args) {
   if (args.size() != 7) return Malformed(callable, "expected 7 arguments");
   CAISSON_ASSIGN_OR_RETURN(TensorView view, View(callable, args, std::nullopt));
-  const Tuple* quantizer = args[4].As<Tuple>();
-  if (quantizer == nullptr || quantizer->items.size() < 3 ||
-      quantizer->items.size() > 4) {
-    return Malformed(callable, "a bad quantizer");
-  }
-  if (quantizer->items.size() == 4) {  // scales, zero points, axis
-    const auto axis = AsInt64(quantizer->items[3]);
-    const auto rank = static_cast<int64_t>(view.spec.shape.size());
-    if (!axis || *axis < -rank || *axis >= rank) {
-      return Malformed(callable, "an axis beyond the tensor's dimensions");
-    }
-    const auto channels = static_cast<uint64_t>(
-        view.spec.shape[static_cast<size_t>(*axis < 0 ? *axis + rank : *axis)]);
-    for (size_t i = 1; i < 3; ++i) {
-      const TensorView* values = quantizer->items[i].As<TensorView>();
-      if (values != nullptr && values->spec.elems() != channels) {
-        return Malformed(callable, "not one scale and zero point a channel");
-      }
-    }
-  }
+  CAISSON_RETURN_IF_ERROR(CheckQuantizer(callable, args[4], view));
   CAISSON_RETURN_IF_ERROR(
       ReadTail(callable, args.subspan(5, 2), nullptr, &view));
   const bool requires_grad = view.requires_grad;
