@@ -98,7 +98,7 @@ int RunCat(const CatOptions& options) {
   if (!reader) return Fail(reader.error());
   const Result<const TensorInfo*> tensor = Find(*reader, options.name);
   if (!tensor) return Fail(tensor.error());
-  Result<TensorValues> values = ReadValues(*reader, **tensor);
+  Result<TensorValues> values = ReadValues(*reader, **tensor, options.path);
   if (!values) return Fail(values.error());
 
   const TensorSpec& spec = (*tensor)->view.spec;

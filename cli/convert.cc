@@ -3,8 +3,10 @@
 // caisson convert IN OUT: writes a file again.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "caisson/reader.h"
 #include "caisson/writer.h"
@@ -19,12 +21,39 @@ namespace {
 struct ConvertOptions {
   std::string in;
   std::string out;
+  bool drop = false;
 };
+
+// Records that the state does not carry are lost only if that was asked for.
+Status CheckExtras(const Reader& reader, const ConvertOptions& options) {
+  const std::vector<std::string> extras = reader.extra_records();
+  if (extras.empty()) return Status::Ok();
+  constexpr size_t kShown = 5;
+  std::string names = extras.front();
+  for (size_t i = 1; i < std::min(extras.size(), kShown); ++i) {
+    names += ", " + extras[i];
+  }
+  if (extras.size() > kShown) {
+    names += fmt::format(" and {} more", extras.size() - kShown);
+  }
+  if (!options.drop) {
+    return Status::Unsupported(fmt::format(
+        "{}: records that are no part of the state: {}; --drop leaves them out",
+        options.in, names));
+  }
+  Print(
+      fmt::format("{}: dropped {}\n", Printable(options.in), Printable(names)));
+  return Status::Ok();
+}
 
 int RunConvert(const ConvertOptions& options) {
   const Stopwatch watch;
   const Result<Reader> reader = Reader::Open(options.in);
   if (!reader) return Fail(reader.error());
+
+  if (const Status status = CheckExtras(*reader, options); !status.ok()) {
+    return Fail(status);
+  }
 
   // Every byte is read once and written once.
   const uint64_t in_bytes = reader->file_bytes();
@@ -59,6 +88,8 @@ void AddConvert(CLI::App& app, Action* action) {
                    "the file to write; may be IN, which is then replaced as "
                    "a whole or not at all")
       ->required();
+  command->add_flag("--drop", options->drop,
+                    "leave out records that are no part of the state");
   command->callback([options, action] {
     *action = [options] { return RunConvert(*options); };
   });

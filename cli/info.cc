@@ -5,17 +5,15 @@
 #include <fmt/ranges.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "caisson/version.h"
 #include "cli/commands.h"
+#include "cli/json_state.h"
 #include "cli/terminal.h"
 
 namespace caisson::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string InfoJson(const BuildInfo& build) {
   Json libraries = Json::object();
@@ -27,7 +25,7 @@ std::string InfoJson(const BuildInfo& build) {
       {"cuda", {{"status", build.cuda}, {"devices", build.cuda_devices}}},
       {"libraries", libraries},
   };
-  return document.dump(2) + "\n";
+  return Document(document);
 }
 
 std::string InfoText(const BuildInfo& build) {

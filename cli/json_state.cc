@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/held_nodes.h"
 #include "cli/terminal.h"
 
 namespace caisson::cli {
@@ -28,6 +29,10 @@ std::string Hex(std::string_view data) {
   }
   return hex;
 }
+
+// Parsers recurse: Python's takes 1000 levels. One of ours may be three of
+// JSON: the object that stands for a call, its list of entries, an entry.
+constexpr size_t kMostLevels = 100;
 
 bool IsUtf8(const std::string& text) { return Utf8(text) == text; }
 
@@ -49,34 +54,6 @@ uint64_t CostOf(const Node& node) {
   return 16 + payload;
 }
 
-// Calls visit(child) for each node that `node` holds.
-template <class Visit>
-void ForEachHeld(const Node& node, Visit visit) {
-  const auto all = [&](const std::vector<Node>& items) {
-    for (const Node& item : items) visit(item);
-  };
-  const auto pairs = [&](const std::vector<Dict::Entry>& entries) {
-    for (const auto& [key, value] : entries) {
-      visit(key);
-      visit(value);
-    }
-  };
-  if (const List* list = node.As<List>()) all(list->items);
-  if (const Tuple* tuple = node.As<Tuple>()) all(tuple->items);
-  if (const Set* set = node.As<Set>()) all(set->items);
-  if (const Dict* dict = node.As<Dict>()) {
-    pairs(dict->entries());
-    visit(dict->attributes);
-  }
-  if (const Object* object = node.As<Object>()) {
-    visit(object->callable);
-    visit(object->args);
-    all(object->items);
-    pairs(object->entries);
-    visit(object->state);
-  }
-}
-
 // The cost of a tree whose nodes are each written once per handle.
 uint64_t MeasureCost(const Node& root) {
   uint64_t cost = 0;
@@ -88,7 +65,8 @@ uint64_t MeasureCost(const Node& root) {
     cost += 16;
     if (node->none() || !seen.insert(node->identity()).second) continue;
     cost += CostOf(*node);
-    ForEachHeld(*node, [&](const Node& child) { stack.push_back(&child); });
+    ForEachHeld(*node,
+                [&](const Node& held, HeldAs) { stack.push_back(&held); });
   }
   return cost;
 }
@@ -113,12 +91,39 @@ class Writer {
                     "sharing unfolds to far more than the file holds");
     }
     if (node.none()) return nullptr;
-    return std::visit([&](const auto& value) { return ToJson(value); },
-                      static_cast<const NodeValue::variant&>(node.value()));
+    if (depth_ == kMostLevels) {
+      SkipNames(node);
+      return Tagged("$elided", fmt::format("deeper than {} levels", depth_));
+    }
+    ++depth_;
+    Json json =
+        std::visit([&](const auto& value) { return ToJson(value); },
+                   static_cast<const NodeValue::variant&>(node.value()));
+    --depth_;
+    return json;
   }
 
  private:
   void Spend(uint64_t cost) { budget_ -= std::min(cost, budget_); }
+
+  // Drops the names of the tensors in and below a node that is not written.
+  // State::Tensors(), which gave the names, has bounded what this unfolds to.
+  void SkipNames(const Node& node) {
+    if (names_.empty()) return;
+    if (const TensorView* view = node.As<TensorView>()) TakeName(*view);
+    ForEachHeld(node, [&](const Node& held, HeldAs as) {
+      if (as == HeldAs::kValue) SkipNames(held);
+    });
+  }
+
+  // The name of this occurrence of a tensor, or null.
+  Json TakeName(const TensorView& view) {
+    const auto found = names_.find(&view);
+    if (found == names_.end() || found->second.empty()) return nullptr;
+    Json name = Utf8(found->second.front());
+    found->second.pop_front();
+    return name;
+  }
 
   static Json Tagged(const char* tag, Json value) {
     Json json = Json::object();
@@ -182,11 +187,7 @@ class Writer {
     return object;
   }
   Json ToJson(const TensorView& value) {
-    std::deque<std::string>& names = names_[&value];
-    if (names.empty()) return Tagged("$tensor", nullptr);
-    Json json = Tagged("$tensor", Utf8(names.front()));
-    names.pop_front();
-    return json;
+    return Tagged("$tensor", TakeName(value));
   }
   static Json ToJson(const StorageHandle& value) {
     return Tagged("$storage", value->region.bytes);
@@ -227,6 +228,7 @@ class Writer {
   }
 
   uint64_t budget_;
+  size_t depth_ = 0;  // of the node that is being written
   // The names of each tensor's occurrences, in the order of this walk.
   std::unordered_map<const TensorView*, std::deque<std::string>> names_;
 };

@@ -9,14 +9,15 @@
 //   {"$int": "18446744073709551616"}      {"$float": "nan" | "inf" | "-inf"}
 //   {"$complex": [real, imaginary]}       {"$str": "<hex>"}  lone surrogates
 //   {"$bytes": "<hex>"}                   {"$bytearray": "<hex>"}
-//   {"$tuple": [...]}                     {"$set": [...]}, {"$frozenset":
-//   [...]}
+//   {"$tuple": [...]}
+//   {"$set": [...]}                       {"$frozenset": [...]}
 //   {"$dict": [[key, value], ...]}        with "attributes" where it has some
 //   {"$tensor": "name"}                   {"$storage": bytes}
 //   {"$global": "torch.bfloat16"}
 //   {"$object": "module.name", "args": [...], "by_class": true,
 //    "items": [...], "entries": [[key, value], ...], "state": ...}
-//   {"$elided": "why"}                    the rest of a tree that unfolds to
+//   {"$elided": "why"}                    what lies deeper than 100 levels, and
+//                                         the rest of a tree that unfolds to
 //                                         far more than the file holds
 #pragma once
 

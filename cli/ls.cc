@@ -28,7 +28,16 @@ struct LsOptions {
   bool json = false;
 };
 
-// Left-aligned columns, save those named in `right`.
+// No column is padded beyond this, so that one long name costs its own bytes
+// and not those of every row.
+constexpr size_t kMostPadding = 100;
+
+// Longer cells are abbreviated; many tensors may share the front of a name.
+constexpr size_t kMostCharacters = 1000;
+
+constexpr size_t kMostGlobals = 10;  // in one line
+
+// Left-aligned columns, save the one named in `right`.
 template <size_t kColumns>
 class Table {
  public:
@@ -38,24 +47,24 @@ class Table {
 
   void Add(Row row) {
     for (size_t c = 0; c < kColumns; ++c) {
-      widths_[c] = std::max(widths_[c], Width(row[c]));
+      const size_t width = std::min(Width(row[c]), kMostPadding);
+      widths_[c] = std::max(widths_[c], width);
     }
     rows_.push_back(std::move(row));
   }
 
-  std::string Text() const {
-    std::string text;
+  void PrintRows() const {
     for (const Row& row : rows_) {
       std::string line;
       for (size_t c = 0; c < kColumns; ++c) {
-        const std::string gap(widths_[c] - Width(row[c]), ' ');
+        const size_t width = std::min(Width(row[c]), widths_[c]);
+        const std::string gap(widths_[c] - width, ' ');
         line += c == right_ ? gap + row[c] : row[c] + gap;
         line += "  ";
       }
       line.erase(line.find_last_not_of(' ') + 1);
-      text += line + "\n";
+      Print(line + "\n");
     }
-    return text;
   }
 
  private:
@@ -75,7 +84,8 @@ Sharing CountSharing(const Reader& reader) {
   return sharing;
 }
 
-// Elements of all tensors; those that several names show count once.
+// Elements of all tensors; those that several names show count once. kTooLarge
+// if 64 bits cannot hold it.
 uint64_t CountElements(const Reader& reader) {
   using Identity = std::tuple<const Storage*, DType, uint64_t,
                               std::vector<int64_t>, std::vector<int64_t>>;
@@ -86,7 +96,9 @@ uint64_t CountElements(const Reader& reader) {
     const bool added = seen.insert({view.storage.get(), view.spec.dtype,
                                     view.offset, view.spec.shape, view.strides})
                            .second;
-    if (added) elems += view.spec.elems();
+    if (!added) continue;
+    const uint64_t sum = elems + view.spec.elems();
+    elems = sum < elems ? kTooLarge : sum;
   }
   return elems;
 }
@@ -111,27 +123,45 @@ std::string TotalLine(const Reader& reader, const Sharing& sharing) {
                             ByteText(reader.file_bytes()));
 }
 
-std::string LsText(const Reader& reader) {
-  const Sharing sharing = CountSharing(reader);
-  std::string text;
-  if (!reader.tensors().empty()) {
-    Table<7> table(
-        {"name", "dtype", "shape", "bytes", "storage", "compression", ""},
-        /*right=*/3);
-    for (const TensorInfo& tensor : reader.tensors()) {
-      const TensorView& view = tensor.view;
-      const size_t views = sharing.at(view.storage.get());
-      table.Add({Printable(view.spec.name), std::string(Name(view.spec.dtype)),
-                 fmt::format("[{}]", fmt::join(view.spec.shape, ", ")),
-                 ByteText(view.spec.bytes()), Printable(tensor.record),
-                 std::string(Name(tensor.compression)),
-                 views > 1 ? fmt::format("shared by {}", views) : ""});
-    }
-    text = table.Text() + "\n";
+void PrintTensors(const Reader& reader, const Sharing& sharing) {
+  Table<7> table(
+      {"name", "dtype", "shape", "bytes", "storage", "compression", ""},
+      /*right=*/3);
+  for (const TensorInfo& tensor : reader.tensors()) {
+    const TensorView& view = tensor.view;
+    const size_t views = sharing.at(view.storage.get());
+    table.Add({Abbreviated(view.spec.name, kMostCharacters),
+               std::string(Name(view.spec.dtype)),
+               fmt::format("[{}]", fmt::join(view.spec.shape, ", ")),
+               ByteText(view.spec.bytes()),
+               Abbreviated(tensor.record, kMostCharacters),
+               std::string(Name(tensor.compression)),
+               views > 1 ? fmt::format("shared by {}", views) : ""});
   }
-  text += TotalLine(reader, sharing);
+  table.PrintRows();
+}
+
+std::vector<std::string> UnknownGlobals(const Reader& reader) {
+  std::vector<std::string> names;
+  for (const Global& global : reader.unknown_globals()) {
+    names.push_back(global.dotted());
+  }
+  return names;
+}
+
+void PrintText(const Reader& reader) {
+  const Sharing sharing = CountSharing(reader);
+  if (!reader.tensors().empty()) {
+    PrintTensors(reader, sharing);
+    Print("\n");
+  }
+  Print(TotalLine(reader, sharing));
+  if (const auto names = UnknownGlobals(reader); !names.empty()) {
+    Print("uses globals that torch.load(weights_only=True) refuses: " +
+          NameList(names, kMostGlobals) + "\n");
+  }
   const std::string tree = RenderState(reader.state());
-  return tree.empty() ? text : text + "\n" + tree;
+  if (!tree.empty()) Print("\n" + tree);
 }
 
 Json TensorJson(const TensorInfo& tensor) {
@@ -141,7 +171,9 @@ Json TensorJson(const TensorInfo& tensor) {
   json["path"] = PathJson(tensor.path);
   json["dtype"] = std::string(Name(view.spec.dtype));
   json["shape"] = view.spec.shape;
-  json["bytes"] = view.spec.bytes();
+  json["bytes"] = nullptr;
+  const uint64_t bytes = view.spec.bytes();
+  if (bytes != kTooLarge) json["bytes"] = bytes;
   json["storage"] = Utf8(tensor.record);
   json["offset"] = tensor.offset;
   json["stored_bytes"] = tensor.stored_bytes;
@@ -162,6 +194,10 @@ std::string LsJson(const Reader& reader) {
   for (const TensorInfo& tensor : reader.tensors()) {
     json["tensors"].push_back(TensorJson(tensor));
   }
+  json["unknown_globals"] = Json::array();
+  for (const std::string& name : UnknownGlobals(reader)) {
+    json["unknown_globals"].push_back(Utf8(name));
+  }
   json["state"] = StateJson(reader.state());
   return Document(json);
 }
@@ -169,7 +205,11 @@ std::string LsJson(const Reader& reader) {
 int RunLs(const LsOptions& options) {
   const Result<Reader> reader = Reader::Open(options.path);
   if (!reader) return Fail(reader.error());
-  Print(options.json ? LsJson(*reader) : LsText(*reader));
+  if (options.json) {
+    Print(LsJson(*reader));
+  } else {
+    PrintText(*reader);
+  }
   return kFine;
 }
 

@@ -12,6 +12,7 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "caisson/version.h"
 #include "cli/commands.h"
@@ -39,7 +40,12 @@ int Run(int argc, char** argv) {
     std::cout.flush();
     return kFine;
   } catch (const CLI::ParseError& error) {
-    PrintError(std::string(error.what()) + " (see caisson --help)");
+    std::string problem = error.what();
+    const std::vector<std::string> strange = app.remaining();
+    if (app.get_subcommands().empty() && !strange.empty()) {
+      problem = "'" + strange.front() + "' is no command";
+    }
+    PrintError(problem + " (see caisson --help)");
     return kFailed;
   }
   return action();

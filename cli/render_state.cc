@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cli/held_nodes.h"
 #include "cli/units.h"
 #include "cli/value_text.h"
 
@@ -33,29 +34,6 @@ struct Child {
   const Node* node;
 };
 
-// The values that a container or call holds.
-std::vector<const Node*> HeldBy(const Node& node) {
-  std::vector<const Node*> held;
-  const auto add_all = [&](const std::vector<Node>& items) {
-    for (const Node& item : items) held.push_back(&item);
-  };
-  const auto add_entries = [&](const std::vector<Dict::Entry>& entries) {
-    for (const Dict::Entry& entry : entries) held.push_back(&entry.second);
-  };
-  if (const std::vector<Node>* items = ItemsOf(node)) add_all(*items);
-  if (const Dict* dict = node.As<Dict>()) {
-    add_entries(dict->entries());
-    if (!dict->attributes.none()) held.push_back(&dict->attributes);
-  }
-  if (const Object* object = node.As<Object>()) {
-    held.push_back(&object->args);
-    add_all(object->items);
-    add_entries(object->entries);
-    if (object->has_state) held.push_back(&object->state);
-  }
-  return held;
-}
-
 bool IsContainer(const Node& node) {
   return ItemsOf(node) || node.As<Dict>() || node.As<Object>();
 }
@@ -72,14 +50,19 @@ class ContentCounter {
  public:
   Content Count(const Node& node) {
     if (IsTensor(node)) return {1, false};
-    const std::vector<const Node*> held = HeldBy(node);
-    if (held.empty()) return {0, true};
+    if (!IsContainer(node)) return {0, true};
     const auto known = known_.find(node.identity());
     if (known != known_.end()) return known->second;
     Content content;
     content.others = node.As<Object>() != nullptr;
     known_[node.identity()] = content;  // ends a cycle, if there were one
-    for (const Node* part : held) content.Add(Count(*part));
+    bool empty = true;
+    ForEachHeld(node, [&](const Node& held, HeldAs as) {
+      if (as == HeldAs::kName) return;
+      content.Add(Count(held));
+      empty = false;
+    });
+    content.others = content.others || empty;
     known_[node.identity()] = content;
     return content;
   }

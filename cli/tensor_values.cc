@@ -2,6 +2,7 @@
 #include "cli/tensor_values.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -180,18 +181,23 @@ Statistics MeasureIntegers(DType dtype, std::span<const std::byte> data) {
 
 }  // namespace
 
-Result<TensorValues> ReadValues(const Reader& reader,
-                                const TensorInfo& tensor) {
+Result<TensorValues> ReadValues(const Reader& reader, const TensorInfo& tensor,
+                                const std::string& file) {
   TensorValues values;
   const bool packed = ByteWidth(tensor.view.spec.dtype) == 0;
   const uint64_t bytes =
       packed ? tensor.view.storage->region.bytes : tensor.view.spec.bytes();
-  if (bytes <= std::numeric_limits<ptrdiff_t>::max()) {
-    values.data.reset(new (std::nothrow) std::byte[bytes]);
+  if (bytes > std::numeric_limits<ptrdiff_t>::max()) {
+    return Status::OutOfMemory(
+        fmt::format("{}: tensor '{}' is too large to be shown: {} [{}]", file,
+                    tensor.view.spec.name, Name(tensor.view.spec.dtype),
+                    fmt::join(tensor.view.spec.shape, ", ")));
   }
+  values.data.reset(new (std::nothrow) std::byte[bytes]);
   if (values.data == nullptr) {
-    return Status::OutOfMemory(fmt::format("{}: no memory for {} bytes",
-                                           tensor.view.spec.name, bytes));
+    return Status::OutOfMemory(
+        fmt::format("{}: tensor '{}': no memory for {} bytes", file,
+                    tensor.view.spec.name, bytes));
   }
   values.bytes = bytes;
   ReadRequest request;

@@ -25,9 +25,12 @@ struct TensorValues {
   std::span<const std::byte> span() const { return {data.get(), bytes}; }
 };
 
+// The values of a tensor of `reader`; `file` names it in messages.
+//
 // Errors: those of Reader::Read; kOutOfMemory if the dense tensor does not
 // fit, however small its storage is.
-Result<TensorValues> ReadValues(const Reader& reader, const TensorInfo& tensor);
+Result<TensorValues> ReadValues(const Reader& reader, const TensorInfo& tensor,
+                                const std::string& file);
 
 // What can be said of numbers at a glance.
 struct Statistics {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 
@@ -71,6 +72,18 @@ std::string Abbreviated(std::string_view text, size_t characters) {
   }
   if (bytes == shown.size() && front.size() == text.size()) return shown;
   return shown.substr(0, bytes) + "...";
+}
+
+std::string NameList(std::span<const std::string> names, size_t most) {
+  std::string list;
+  for (const std::string& name : names.first(std::min(most, names.size()))) {
+    list += list.empty() ? "" : ", ";
+    list += Abbreviated(name, 1000);
+  }
+  if (names.size() > most) {
+    list += fmt::format(", and {} more", names.size() - most);
+  }
+  return list;
 }
 
 std::string Utf8(std::string_view text) {

@@ -6,6 +6,8 @@
 // terminal goes through Printable() first.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,10 @@ std::string Printable(std::string_view text);
 
 // Printable(), or its first `characters` and "...".
 std::string Abbreviated(std::string_view text, size_t characters);
+
+// The first `most` names, each as Abbreviated() to 1000 characters, and how
+// many more there are: "a, b, and 3 more".
+std::string NameList(std::span<const std::string> names, size_t most);
 
 // `text` if it is UTF-8, else Printable(): what JSON can hold.
 std::string Utf8(std::string_view text);

@@ -23,10 +23,12 @@ std::string Scaled(double amount, std::string_view prefixes) {
 }  // namespace
 
 std::string ByteText(uint64_t bytes) {
+  if (bytes == kTooLarge) return "too large";
   return Scaled(static_cast<double>(bytes), " kMGTPE") + "B";
 }
 
 std::string CountText(uint64_t count) {
+  if (count == kTooLarge) return "too many";
   if (count < 10'000) return std::to_string(count);
   return Scaled(static_cast<double>(count), " kMGTPE");
 }

@@ -4,15 +4,19 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
 namespace caisson::cli {
 
-// "16 B", "1.5 GB".
+// What TensorSpec gives for a size that 64 bits cannot hold.
+inline constexpr uint64_t kTooLarge = std::numeric_limits<uint64_t>::max();
+
+// "16 B", "1.5 GB"; "too large" for kTooLarge.
 std::string ByteText(uint64_t bytes);
 
-// "768", "124.4 M".
+// "768", "124.4 M"; "too many" for kTooLarge.
 std::string CountText(uint64_t count);
 
 // "1.9 GB/s"; empty for a time too short to tell.

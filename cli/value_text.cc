@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <complex>
+#include <cstdint>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -35,32 +37,71 @@ bool IsBare(const Object& object) {
   return !object.has_state && object.items.empty() && object.entries.empty();
 }
 
+// The quotes that Python chooses.
+char QuoteFor(std::string_view text) {
+  const bool single = text.find('\'') != std::string_view::npos;
+  return single && text.find('"') == std::string_view::npos ? '"' : '\'';
+}
+
+// `c` as it stands between quotes, or "" for what needs no escape.
+std::string_view Escape(char c, char quote) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    case '\\':
+      return "\\\\";
+    case '\'':
+      return quote == c ? "\\'" : "";
+    default:
+      return "";
+  }
+}
+
 // A str in quotes, or none if it surely takes more than `width` characters.
 std::optional<std::string> Quoted(std::string_view text, size_t width) {
   if (text.size() > 4 * width) return std::nullopt;
+  const char quote = QuoteFor(text);
   std::string escaped;
   for (const char c : text) {
-    switch (c) {
-      case '\n':
-        escaped += "\\n";
-        break;
-      case '\t':
-        escaped += "\\t";
-        break;
-      case '\\':
-      case '\'':
-        escaped += '\\';
-        [[fallthrough]];
-      default:
-        escaped += c;
+    const std::string_view escape = Escape(c, quote);
+    escaped += escape.empty() ? std::string_view(&c, 1) : escape;
+  }
+  return quote + Printable(escaped) + quote;
+}
+
+// Bytes in quotes, or none if they surely take more than `width` characters.
+std::optional<std::string> QuotedBytes(std::string_view data, size_t width) {
+  if (data.size() > width) return std::nullopt;
+  const char quote = QuoteFor(data);
+  std::string text = std::string("b") + quote;
+  for (const char c : data) {
+    const std::string_view escape = Escape(c, quote);
+    if (!escape.empty()) {
+      text += escape;
+    } else if (c >= 0x20 && c <= 0x7e) {
+      text += c;
+    } else {
+      text += fmt::format("\\x{:02x}", static_cast<uint8_t>(c));
     }
   }
-  return fmt::format("'{}'", Printable(escaped));
+  return text + quote;
+}
+
+// A float as Python writes it within a complex: "1", "-0", "0.5".
+std::string PartText(double value) {
+  std::string text = FloatRepr(value);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
 }
 
 std::string ComplexText(std::complex<double> value) {
-  const std::string imaginary = FloatRepr(value.imag());
-  return fmt::format("({}{}{}j)", FloatRepr(value.real()),
+  const std::string imaginary = PartText(value.imag());
+  if (value.real() == 0 && !std::signbit(value.real())) return imaginary + "j";
+  return fmt::format("({}{}{}j)", PartText(value.real()),
                      imaginary.front() == '-' ? "" : "+", imaginary);
 }
 
@@ -111,10 +152,15 @@ class Line {
   bool WriteValue(const std::complex<double>& value) {
     return Add(ComplexText(value));
   }
-  bool WriteValue(const Text& value) { return AddQuoted("", value.str()); }
-  bool WriteValue(const Bytes& value) { return AddQuoted("b", value.data); }
+  bool WriteValue(const Text& value) {
+    return AddIfAny(Quoted(value.str(), width_));
+  }
+  bool WriteValue(const Bytes& value) {
+    return AddIfAny(QuotedBytes(value.data, width_));
+  }
   bool WriteValue(const ByteArray& value) {
-    return Add("bytearray(") && AddQuoted("b", value.data) && Add(")");
+    return Add("bytearray(") && AddIfAny(QuotedBytes(value.data, width_)) &&
+           Add(")");
   }
   bool WriteValue(const List& value) { return Items("[", value.items, "]"); }
   bool WriteValue(const Tuple& value) {
@@ -155,9 +201,8 @@ class Line {
     return Items("(", args->items, ")");
   }
 
-  bool AddQuoted(std::string_view prefix, std::string_view text) {
-    const auto quoted = Quoted(text, width_);
-    return quoted && Add(prefix) && Add(*quoted);
+  bool AddIfAny(const std::optional<std::string>& text) {
+    return text && Add(*text);
   }
 
   bool Items(std::string_view open, const std::vector<Node>& items,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values of a State in one line, as Python writes them. All text is ready for
-// a terminal. Nothing here takes more time than the text it gives is long.
+// Values of a State in one line, as Python writes them, save that a str shows
+// what must not reach a terminal as the \xNN of its UTF-8 bytes. Nothing here
+// takes more time than the text it gives is long.
 #pragma once
 
 #include <cstddef>

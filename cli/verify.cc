@@ -2,17 +2,17 @@
 //
 // caisson verify PATH...: reads everything and names all that is damaged.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
-#include "caisson/archive.h"
 #include "caisson/reader.h"
 #include "cli/commands.h"
 #include "cli/json_state.h"
@@ -32,7 +32,7 @@ struct VerifyOptions {
   bool json = false;
 };
 
-// What became of one file.
+// What became of one file or folder.
 struct Outcome {
   std::string path;
   uint64_t bytes = 0;
@@ -41,128 +41,155 @@ struct Outcome {
   VerifyReport report;  // if it could
 };
 
-// The files in a folder that look like checkpoints, in order of their names.
-Result<std::vector<std::string>> FilesIn(const std::string& folder) {
-  constexpr std::array<std::string_view, 4> kSuffixes = {".pt", ".pth", ".bin",
-                                                         ".ckpt"};
-  std::vector<std::string> files;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end;
-       !error && it != end; it.increment(error)) {
-    const std::string suffix = it->path().extension();
-    const bool known = std::find(kSuffixes.begin(), kSuffixes.end(), suffix) !=
-                       kSuffixes.end();
-    if (known && it->is_regular_file()) files.push_back(it->path());
+// What a walk through a folder finds.
+class FolderWalk {
+ public:
+  explicit FolderWalk(const std::string& folder) {
+    folders_.push_back(folder);
+    while (!folders_.empty()) {
+      const fs::path next = folders_.back();
+      folders_.pop_back();
+      List(next);
+    }
+    std::sort(files.begin(), files.end());
+    if (files.empty() && failures.empty()) {
+      failures.push_back(
+          {folder,
+           0,
+           0,
+           Status::NotFound(folder + ": no file ends in .pt, .pth, "
+                                     ".bin or .ckpt"),
+           {}});
+    }
   }
-  if (error) return Status::Io(folder + ": " + error.message());
-  if (files.empty()) {
-    return Status::NotFound(folder +
-                            ": no file ends in .pt, .pth, .bin or "
-                            ".ckpt");
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
-// Reads the records of an archive whose index cannot be understood, so that a
-// damaged data.pkl is named and hides no other damage. Adds nothing if even
-// the directory is damaged.
-void VerifyRecords(const std::string& path, VerifyReport* report) {
-  const Result<PyTorchStreamReader> archive = PyTorchStreamReader::Open(path);
-  if (!archive) return;
-  for (const std::string& record : archive->getAllRecords()) {
-    const Status status = archive->getRecord(record).status();
-    if (status.ok()) continue;
-    const Result<uint64_t> offset = archive->getRecordOffset(record);
-    report->damage.push_back({path,
-                              record,
-                              {},
-                              offset ? *offset : 0,
-                              std::string(status.message())});
+  std::vector<std::string> files;  // that look like checkpoints, by name
+  std::vector<Outcome> failures;   // entries that could not be looked at
+
+ private:
+  void List(const fs::path& folder) {
+    std::error_code error;
+    fs::directory_iterator it(folder, error);
+    for (const fs::directory_iterator end; !error && it != end;
+         it.increment(error)) {
+      Add(*it);
+    }
+    if (error) AddFailure(folder, error);
   }
-}
+
+  // Links to files are followed, links to folders are not.
+  void Add(const fs::directory_entry& entry) {
+    constexpr std::array<std::string_view, 4> kSuffixes = {".pt", ".pth",
+                                                           ".bin", ".ckpt"};
+    std::error_code error;
+    if (fs::is_directory(entry.symlink_status(error))) {
+      folders_.push_back(entry.path());
+      return;
+    }
+    const std::string suffix = entry.path().extension();
+    if (std::find(kSuffixes.begin(), kSuffixes.end(), suffix) ==
+        kSuffixes.end()) {
+      return;
+    }
+    const fs::file_status status = entry.status(error);
+    if (error) {
+      AddFailure(entry.path(), error);
+    } else if (fs::is_regular_file(status)) {
+      files.push_back(entry.path());
+    }
+  }
+
+  void AddFailure(const std::string& path, std::error_code error) {
+    failures.push_back(
+        {path, 0, 0, Status::Io(path + ": " + error.message()), {}});
+  }
+
+  std::vector<fs::path> folders_;  // yet to be listed
+};
 
 Outcome Verify(const std::string& path) {
   Outcome outcome;
   outcome.path = path;
   const Stopwatch watch;
-  const Result<Reader> reader = Reader::Open(path);
-  if (reader) {
-    outcome.bytes = reader->file_bytes();
-    Result<VerifyReport> report = reader->Verify();
-    if (report) {
-      outcome.report = *std::move(report);
-    } else {
-      outcome.failure = report.error();
-    }
-  } else if (reader.error().code() == StatusCode::kCorrupt) {
-    VerifyRecords(path, &outcome.report);
-    if (outcome.report.damage.empty()) {
-      outcome.report.damage.push_back(
-          {path, "", {}, 0, std::string(reader.error().message())});
-    }
+  Result<VerifyReport> report = VerifyFile(path);
+  if (report) {
+    outcome.report = *std::move(report);
+    std::error_code error;
+    const uintmax_t bytes = fs::file_size(path, error);
+    if (!error) outcome.bytes = bytes;
   } else {
-    outcome.failure = reader.error();
+    outcome.failure = report.error();
   }
-  for (Damage& damage : outcome.report.damage) damage.file = path;
   outcome.seconds = watch.seconds();
   return outcome;
 }
 
-// The names, and how many more there are.
-std::string NameList(const std::vector<std::string>& names) {
-  std::vector<std::string> shown;
-  for (const std::string& name : names) {
-    if (shown.size() == kMostNames) {
-      shown.push_back(fmt::format("and {} more", names.size() - kMostNames));
-      break;
-    }
-    shown.push_back(Printable(name));
-  }
-  return fmt::format("{}", fmt::join(shown, ", "));
-}
-
 // The message without the file's name, which stands before it anyway.
-std::string_view Problem(const Damage& damage) {
-  std::string_view problem = damage.problem;
-  const std::string prefix = damage.file + ": ";
+std::string_view WithoutFile(std::string_view problem,
+                             const std::string& path) {
+  const std::string prefix = path + ": ";
   if (problem.starts_with(prefix)) problem.remove_prefix(prefix.size());
   return problem;
 }
 
-std::string OutcomeText(const Outcome& outcome) {
+std::string DamageLine(const std::string& path, const Damage& damage) {
+  std::string line = Printable(path) + ": ";
+  if (!damage.record.empty()) {
+    line += fmt::format("{} at {}: ", Printable(damage.record), damage.offset);
+  }
+  line += Printable(WithoutFile(damage.problem, path));
+  if (!damage.tensors.empty()) {
+    line += "; tensors: " + NameList(damage.tensors, kMostNames);
+  }
+  return line + "\n";
+}
+
+// Why the state could not be read, unless that is told as damage.
+std::string UnreadLine(const std::string& path, const VerifyReport& report) {
+  if (report.unread.empty()) return "";
+  for (const Damage& damage : report.damage) {
+    if (report.unread.ends_with(damage.problem)) return "";
+  }
+  return fmt::format(
+      "{}: the state could not be read: {}; its records were checked\n",
+      Printable(path), Printable(WithoutFile(report.unread, path)));
+}
+
+// "model.pt: DAMAGED, 1 of 7 records, ..."; nothing if the archive's directory
+// is damaged, which alone could tell how many records there are.
+std::string SummaryLine(const Outcome& outcome) {
+  const VerifyReport& report = outcome.report;
   const std::string path = Printable(outcome.path);
+  const std::string work = WorkText(outcome.bytes, "checked", outcome.seconds);
+  if (report.ok()) {
+    return fmt::format("{}: ok, {}, {}\n", path,
+                       Plural(report.checked, "record"), work);
+  }
+  std::set<std::string_view> damaged;
+  for (const Damage& damage : report.damage) {
+    if (!damage.record.empty()) damaged.insert(damage.record);
+  }
+  const size_t all = report.checked + report.unchecked.size() + damaged.size();
+  if (all == 0) return "";
+  return fmt::format("{}: DAMAGED, {} of {}, {}\n", path, damaged.size(),
+                     Plural(all, "record"), work);
+}
+
+std::string OutcomeText(const Outcome& outcome) {
   const VerifyReport& report = outcome.report;
   std::string text;
   for (const Damage& damage : report.damage) {
-    text += path + ": ";
-    if (!damage.record.empty()) {
-      text +=
-          fmt::format("{} at {}: ", Printable(damage.record), damage.offset);
-    }
-    text += Printable(Problem(damage));
-    if (!damage.tensors.empty()) {
-      text += "; tensors: " + NameList(damage.tensors);
-    }
-    text += "\n";
+    text += DamageLine(outcome.path, damage);
   }
-  const std::string work = WorkText(outcome.bytes, "checked", outcome.seconds);
-  if (report.ok()) {
-    text += fmt::format("{}: ok, {}, {}\n", path,
-                        Plural(report.checked, "record"), work);
-  } else if (outcome.bytes > 0) {
-    const size_t all =
-        report.checked + report.unchecked.size() + report.damage.size();
-    text += fmt::format("{}: DAMAGED, {} of {}, {}\n", path,
-                        report.damage.size(), Plural(all, "record"), work);
-  }
+  text += UnreadLine(outcome.path, report);
   if (!report.unchecked.empty()) {
-    const bool one = report.unchecked.size() == 1;
-    text += fmt::format("{}: {} {} no CRC and could not be checked: {}\n", path,
-                        Plural(report.unchecked.size(), "record"),
-                        one ? "carries" : "carry", NameList(report.unchecked));
+    const size_t count = report.unchecked.size();
+    text += fmt::format("{}: {} {} no CRC and could not be checked: {}\n",
+                        Printable(outcome.path), Plural(count, "record"),
+                        count == 1 ? "carries" : "carry",
+                        NameList(report.unchecked, kMostNames));
   }
-  return text;
+  return text + SummaryLine(outcome);
 }
 
 std::string OutcomesJson(const std::vector<Outcome>& outcomes) {
@@ -172,6 +199,7 @@ std::string OutcomesJson(const std::vector<Outcome>& outcomes) {
   json["unchecked"] = 0;
   json["damage"] = Json::array();
   json["unchecked_records"] = Json::array();
+  json["unread"] = Json::array();
   json["errors"] = Json::array();
   uint64_t checked = 0;
   for (const Outcome& outcome : outcomes) {
@@ -179,6 +207,9 @@ std::string OutcomesJson(const std::vector<Outcome>& outcomes) {
     if (!outcome.failure.ok()) {
       const std::string problem(outcome.failure.message());
       json["errors"].push_back({{"file", file}, {"problem", Utf8(problem)}});
+    }
+    if (const std::string& problem = outcome.report.unread; !problem.empty()) {
+      json["unread"].push_back({{"file", file}, {"problem", Utf8(problem)}});
     }
     checked += outcome.report.checked;
     for (const std::string& record : outcome.report.unchecked) {
@@ -213,12 +244,11 @@ std::vector<std::string> Expand(const std::vector<std::string>& paths,
       files.push_back(path);
       continue;
     }
-    const Result<std::vector<std::string>> found = FilesIn(path);
-    if (found) {
-      files.insert(files.end(), found->begin(), found->end());
-    } else {
-      outcomes->push_back({path, 0, 0, found.error(), {}});
-      PrintError(found.error().message());
+    const FolderWalk walk(path);
+    files.insert(files.end(), walk.files.begin(), walk.files.end());
+    for (const Outcome& failed : walk.failures) {
+      PrintError(failed.failure.message());
+      outcomes->push_back(failed);
     }
   }
   return files;

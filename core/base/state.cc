@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "caisson/state.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <chrono>
@@ -144,6 +145,21 @@ std::optional<size_t> HashKey(const Node& key, int& budget) {
   return std::nullopt;  // list, dict, set, bytearray, tensor, storage
 }
 
+// Tensors, and what holds them: Python takes each as a key of its own. Looks
+// at no more than `budget` nodes, as HashKey() stopped at the first that it
+// could not hash.
+bool HashedByIdentity(const Node& key, int& budget) {
+  if (--budget < 0) return false;
+  if (key.As<TensorView>() || key.As<StorageHandle>()) return true;
+  if (const Tuple* tuple = key.As<Tuple>()) {
+    return std::ranges::any_of(tuple->items, [&](const Node& item) {
+      return HashedByIdentity(item, budget);
+    });
+  }
+  const Object* object = key.As<Object>();
+  return object != nullptr && HashedByIdentity(object->args, budget);
+}
+
 bool KeysEqual(const Node& a, const Node& b);
 
 bool ItemsEqual(const std::vector<Node>& a, const std::vector<Node>& b) {
@@ -259,11 +275,15 @@ const Node* Dict::Find(const Node& key) const {
 Status Dict::Set(Node key, Node value) {
   int budget = kMaxKeyParts;
   const auto hash = HashKey(key, budget);
+  if (!hash && budget < 0) {
+    return Status::Unsupported("a dict key of more than " +
+                               std::to_string(kMaxKeyParts) + " parts");
+  }
+  if (budget = kMaxKeyParts; !hash && HashedByIdentity(key, budget)) {
+    return Status::Unsupported("a tensor as a dict key");
+  }
   if (!hash) {
-    return Status::InvalidArgument(
-        budget < 0 ? "a dict key of more than " + std::to_string(kMaxKeyParts) +
-                         " parts"
-                   : std::string("a dict key that cannot be hashed"));
+    return Status::InvalidArgument("a dict key that cannot be hashed");
   }
   const size_t at = Locate(key, *hash);
   if (at < entries_.size()) {
@@ -271,8 +291,8 @@ Status Dict::Set(Node key, Node value) {
     return Status::Ok();
   }
   if (index_.count(Scattered(*hash)) >= kMaxAlike) {
-    return Status::InvalidArgument("more than " + std::to_string(kMaxAlike) +
-                                   " dict keys of one hash");
+    return Status::Unsupported("more than " + std::to_string(kMaxAlike) +
+                               " dict keys of one hash");
   }
   entries_.emplace_back(std::move(key), std::move(value));
   AddToIndex(entries_, index_, *hash);

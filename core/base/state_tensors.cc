@@ -3,8 +3,12 @@
 // The names of a State's tensors.
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <complex>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "caisson/state.h"
 #include "core/base/state_walk.h"
@@ -59,8 +63,28 @@ const Tuple* SparseParts(const Object& object) {
   return args->items[1].As<Tuple>();
 }
 
-// Past this a tuple's text is cut; nested ones could repeat a long str.
-constexpr size_t kMaxTupleText = 4096;
+// Past this a tuple's text is cut. It has few items, for Dict::Set() sees to
+// that, but each may be the same long str.
+constexpr size_t kMaxListedText = 4096;
+
+// The shortest text that reads back as the same number.
+std::string Shortest(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return {text, end};
+}
+
+PathStep StepOf(const Node& key);
+
+std::string Listed(const std::vector<Node>& items) {
+  std::string text = "(";
+  for (const Node& item : items) {
+    if (text.size() > kMaxListedText) return text.append(", ...)");
+    if (text.size() > 1) text.append(", ");
+    text.append(Join({StepOf(item)}));
+  }
+  return text.append(")");
+}
 
 // A dict key as a step of a path.
 PathStep StepOf(const Node& key) {
@@ -70,17 +94,22 @@ PathStep StepOf(const Node& key) {
     if (const auto small = integer->ToInt64()) return *small;
     return integer->ToString();
   }
-  if (const double* number = key.As<double>()) return std::to_string(*number);
+  if (const double* number = key.As<double>()) return Shortest(*number);
+  if (const auto* number = key.As<std::complex<double>>()) {
+    std::string text = "(";
+    return text.append(Shortest(number->real()))
+        .append(", ")
+        .append(Shortest(number->imag()))
+        .append(")");
+  }
   if (const Global* global = key.As<Global>()) return global->dotted();
   if (const Bytes* bytes = key.As<Bytes>()) return bytes->data;
-  if (const Tuple* tuple = key.As<Tuple>()) {
-    std::string text = "(";
-    for (const Node& item : tuple->items) {
-      if (text.size() > kMaxTupleText) return text + ", ...)";
-      if (text.size() > 1) text.append(", ");
-      text.append(Join({StepOf(item)}));
-    }
-    return text + ")";
+  if (const Tuple* tuple = key.As<Tuple>()) return Listed(tuple->items);
+  if (const Set* set = key.As<Set>()) {
+    return std::string("set").append(Listed(set->items));
+  }
+  if (const Object* object = key.As<Object>()) {
+    return object->global().dotted() + Join({StepOf(object->args)});
   }
   return key.none() ? "None" : "?";
 }

@@ -11,6 +11,7 @@
 #include "core/engine/byte_output.h"
 #include "core/formats/torch/serialization_id.h"
 #include "core/formats/torch/torch_writer.h"
+#include "core/formats/zip/zip_layout.h"
 #include "core/formats/zip/zip_writer.h"
 #include "kernels/kernel_table.h"
 
@@ -24,9 +25,6 @@ constexpr char kByteOrder[] = "byteorder";
 constexpr uint64_t kFirstDataVersion = 6;
 constexpr uint64_t kDefaultVersion = 3;
 
-constexpr uint32_t kMaxAlignment = 32768;
-constexpr size_t kMaxNameBytes = 0xffff;
-
 // Upstream's compression level, and the size below which it stores.
 constexpr int kDeflateLevel = 9;
 constexpr size_t kDeflateFrom = 4;
@@ -39,12 +37,12 @@ std::string LowerCase(std::string name) {
 }
 
 Status CheckOptions(const ArchiveWriteOptions& options) {
-  if (options.alignment >= 1 && options.alignment <= kMaxAlignment) {
+  if (options.alignment >= 1 && options.alignment <= zip::kMaxAlignment) {
     return Status::Ok();
   }
   return Status::InvalidArgument(
       "an alignment of " + std::to_string(options.alignment) +
-      ", expected 1 to " + std::to_string(kMaxAlignment));
+      ", expected 1 to " + std::to_string(zip::kMaxAlignment));
 }
 
 }  // namespace
@@ -97,8 +95,9 @@ Status PyTorchStreamWriter::Impl::CheckName(const std::string& name) const {
   if (name.empty()) return refuse("no name");
   if (name.front() == '/') return refuse("the name begins with '/'");
   if (name.find('\0') != std::string::npos) return refuse("a zero byte");
-  if (folder.size() + 1 + name.size() > kMaxNameBytes) {
-    return refuse("the name is longer than " + std::to_string(kMaxNameBytes));
+  if (folder.size() + 1 + name.size() > zip::kMaxNameBytes) {
+    return refuse("the name is longer than " +
+                  std::to_string(zip::kMaxNameBytes));
   }
   if (names.contains(name)) return refuse("written before");
   if (folded_.contains(LowerCase(name))) {

@@ -46,6 +46,10 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return "[" + text + "]";
 }
 
+bool IsQuantised(DType dtype) {
+  return Name(dtype).starts_with('q');  // qint8, quint4x2, ...
+}
+
 Status CheckPair(const Pair& pair) {
   const TensorSpec& file = pair.info->view.spec;
   const TensorSpec& state = pair.target->spec;
@@ -60,8 +64,14 @@ Status CheckPair(const Pair& pair) {
                                    ShapeText(file.shape) + ", the state " +
                                    ShapeText(state.shape));
   }
-  if (ByteWidth(file.dtype) == 0) {
-    return Status::Unsupported(tensor + "a packed type; load it instead");
+  if (pair.info->view.conj != pair.target->conj ||
+      pair.info->view.neg != pair.target->neg) {
+    return Status::InvalidArgument(
+        tensor + "only one of file and state is conjugated or negated");
+  }
+  if (IsQuantised(file.dtype)) {
+    return Status::Unsupported(tensor +
+                               "quantised: its scale would stay; load it");
   }
   TensorView named = *pair.target;  // whose errors shall name it
   named.spec.name = file.name;

@@ -155,6 +155,18 @@ uint64_t Reader::file_bytes() const { return impl_->source.size(); }
 
 std::span<const TensorInfo> Reader::tensors() const { return impl_->infos; }
 
+std::vector<std::string> Reader::extra_records() const {
+  std::vector<std::string> names;
+  for (const OtherRecord& other : impl_->layout.others) {
+    if (other.extra) names.push_back(other.record);
+  }
+  return names;
+}
+
+std::span<const Global> Reader::unknown_globals() const {
+  return impl_->unknown;
+}
+
 const State& Reader::state() const { return impl_->layout.state; }
 
 Result<const TensorInfo*> Reader::Find(std::string_view name) const {

@@ -21,7 +21,8 @@ namespace {
 // large enough for any disk.
 constexpr uint64_t kSpanBytes = uint64_t{8} << 20;
 
-// A hole of up to this is read too: it costs no more than another call.
+// A hole of up to this is read too: a device and a network give it sooner than
+// they answer another call.
 constexpr uint64_t kHoleBytes = uint64_t{16} << 10;
 
 // A view without its dimensions of size 1.

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reader::Verify: every record of a file against its CRC.
+// Reader::Verify and VerifyFile: every record of a file against its CRC.
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
 #include "core/engine/piece_io.h"
 #include "core/engine/reader_impl.h"
+#include "core/formats/signature.h"
+#include "core/formats/torch/torch_archive.h"
 
 namespace caisson {
 namespace {
@@ -57,6 +61,40 @@ class Verifier {
   VerifyReport report_;
 };
 
+// Checks the records of an archive whose state cannot be read for the reason
+// `unread`.
+Result<VerifyReport> VerifyRecords(const ByteSource& source,
+                                   const Status& unread) {
+  const std::string context = source.name() + ": ";
+  const std::string problem = ProblemOf(unread.message(), context);
+  const auto archive = torch::TorchArchive::Open(source);
+  if (!archive) {
+    if (archive.error().code() != StatusCode::kCorrupt) return archive.error();
+    VerifyReport report;
+    report.damage.push_back({source.name(),
+                             "",
+                             {},
+                             0,
+                             ProblemOf(archive.error().message(), context)});
+    return report;
+  }
+  Verifier verifier(source);
+  for (const zip::Entry& entry : archive->entries()) {
+    const Piece piece = torch::PieceOf(entry);
+    CAISSON_RETURN_IF_ERROR(
+        verifier.Check(std::string(archive->RecordName(entry)), DType::kUInt8,
+                       std::span(&piece, 1), {}));
+  }
+  VerifyReport report = verifier.Take();
+  report.unread = problem;
+  // Records that are what was written, and still no state: whoever wrote them
+  // wrote nonsense, or both a byte and its CRC were changed.
+  if (unread.code() == StatusCode::kCorrupt && report.damage.empty()) {
+    report.damage.push_back({source.name(), "", {}, 0, problem});
+  }
+  return report;
+}
+
 }  // namespace
 
 Result<VerifyReport> Reader::Verify() const {
@@ -76,6 +114,20 @@ Result<VerifyReport> Reader::Verify() const {
                                            storage.pieces, names[i]));
   }
   return verifier.Take();
+}
+
+Result<VerifyReport> VerifyFile(const std::string& path) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> adapter,
+                           FileAdapter::Open(path));
+  const auto reader = Reader::Open(adapter);
+  if (reader) return reader->Verify();
+  const StatusCode code = reader.error().code();
+  const bool unread =
+      code == StatusCode::kCorrupt || code == StatusCode::kUnsupported;
+  const ByteSource source(std::move(adapter));
+  // What is no archive has no records to check.
+  if (!unread || !RequireZip(source).ok()) return reader.error();
+  return VerifyRecords(source, reader.error());
 }
 
 }  // namespace caisson

@@ -52,10 +52,6 @@ Status Explained(const Status& status, const State& state,
   return NamingTensor(status, state).WithContext(path);
 }
 
-}  // namespace
-
-namespace {
-
 // A PyTorch file must not pass for one of another format.
 Status CheckSuffix(const std::string& path) {
   for (const char* other : {".safetensors", ".minidb", ".pb", ".pbtxt"}) {

@@ -22,7 +22,7 @@ namespace caisson {
 enum class Encoding : uint8_t {
   kRaw,       // as in memory, up to byte order
   kDeflate,   // RFC 1951
-  kPlane,     // docs/codec.md, version 1
+  kPlane,     // the plane codec; not decoded yet
   kVarint32,  // protobuf varints of 32-bit integers
   kVarint64,  // protobuf varints of 64-bit integers
   kNested,    // one serialised message per element
@@ -60,7 +60,8 @@ struct TensorLayout {
 // A record that holds no tensor but has a checksum: the pickle, the version.
 struct OtherRecord {
   std::string record;
-  Piece piece;  // first_elem and elems count bytes
+  Piece piece;         // first_elem and elems count bytes
+  bool extra = false;  // not made from the state: writing would drop it
 };
 
 struct Layout {

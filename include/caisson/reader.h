@@ -91,7 +91,7 @@ struct LoadIntoOptions {
 // One damaged place.
 struct Damage {
   std::string file;
-  std::string record;                // empty: the index itself
+  std::string record;                // empty: the archive's directory
   std::vector<std::string> tensors;  // names of all that view the record
   uint64_t offset = 0;               // of the record's data in the file
   std::string problem;
@@ -101,6 +101,10 @@ struct VerifyReport {
   uint64_t checked = 0;                // records whose CRC was compared
   std::vector<std::string> unchecked;  // records stored without a CRC
   std::vector<Damage> damage;
+
+  // Why the state could not be read, though its records could: an object that
+  // this version does not know. Empty if it was read.
+  std::string unread;
 
   bool ok() const { return damage.empty(); }
 };
@@ -124,7 +128,8 @@ class Reader {
   // "pytorch".
   const std::string& format() const;
 
-  // Bytes of the file.
+  // Bytes of the file, from ReaderOptions::start on, where all offsets count
+  // from.
   uint64_t file_bytes() const;
 
   // Every tensor, in order of appearance. Valid as long as the Reader.
@@ -133,6 +138,14 @@ class Reader {
   // The tensor called `name` (its path joined by '.'). kNotFound;
   // kInvalidArgument, naming the paths, if several paths join to `name`.
   Result<const TensorInfo*> Find(std::string_view name) const;
+
+  // Records that are no part of the state, so that writing it drops them: what
+  // others put into the archive, storages that no tensor names.
+  std::vector<std::string> extra_records() const;
+
+  // Globals in the file that torch.load(weights_only=True) would refuse, each
+  // once, also those of objects that the pickle drops again.
+  std::span<const Global> unknown_globals() const;
 
   // The tree, with storages that are not resident. Valid as long as the
   // Reader, which it shares its nodes with.
@@ -158,8 +171,9 @@ class Reader {
   // its other values stay as they are.
   //
   // Errors: before the first byte is written, kNotFound for a tensor that the
-  // file lacks, kInvalidArgument for one whose dtype or shape differs or that
-  // only the file has; afterwards those of Read.
+  // file lacks, kInvalidArgument for one whose dtype, shape, conj or neg differ
+  // or that only the file has, kUnsupported for a quantised one; afterwards
+  // those of Read.
   Status LoadInto(State& state, const LoadIntoOptions& options = {}) const;
 
   // Reads every record and reports all damage, not the first. An error only
@@ -171,5 +185,12 @@ class Reader {
   explicit Reader(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// Reader::Verify() of a file, also of one that no Reader opens: where only the
+// state cannot be read, every record is checked all the same; where the
+// archive's directory is damaged, that is the report's one damage.
+//
+// Errors: kNotFound, kIo; kUnsupported for what is no archive.
+Result<VerifyReport> VerifyFile(const std::string& path);
 
 }  // namespace caisson

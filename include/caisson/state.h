@@ -78,8 +78,7 @@ class Node {
   Node(double value);
   Node(const char* text);
   template <std::integral T>
-  requires(!std::same_as<T, bool>) Node(T value)
-      : Node(Integer::From(value)) {}
+  requires(!std::same_as<T, bool>) Node(T value) : Node(Integer::From(value)) {}
   Node(std::string text);
   template <NodeKind T>
   Node(T value);
@@ -142,8 +141,9 @@ class Dict {
   const Node* Find(std::string_view key) const;
   const Node* Find(const Node& key) const;
 
-  // Replaces the value under `key`, or appends. kInvalidArgument if `key`
-  // cannot be hashed (a tensor, a list, ...).
+  // Replaces the value under `key`, or appends. kInvalidArgument if Python
+  // could not hash `key` (a list, ...); kUnsupported for tensors as keys and
+  // for keys of very many parts.
   Status Set(Node key, Node value);
 
   // The value under `key`, None appended if it is missing.

@@ -4,7 +4,9 @@
 //
 // The file appears whole or not at all: the bytes go to a temporary in the
 // same directory, which is synced and then renamed over the target. A failure
-// at any point leaves the old file untouched and no temporary behind.
+// before the rename leaves the old file untouched and no temporary behind; if
+// only the directory cannot be synced, the error says that the new file is in
+// place.
 //
 // Thread safety: one Writer may write from one thread at a time; several
 // Writers are independent.
@@ -27,8 +29,8 @@ struct WriteOptions {
   std::optional<Profile> profile;
 
   // Whether the file and its directory are synced before Write() returns.
-  // Without, a power cut may lose the new file, never the old one's place.
-  // Default: on.
+  // Without, the result survives a killed process, and may be lost or empty
+  // after a power cut. Default: on.
   bool sync = true;
 
   // Bytes of the staging window. A multiple of 4096. Default: 8 MiB.

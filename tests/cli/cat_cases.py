@@ -98,6 +98,16 @@ class CatTest(CliTest):
         self.assertIn(shown, self.expect(0, "ls", path))
         self.assertEqual(run("cat", path, shown, "--raw").stdout, b"\x2a")
 
+    def test_sizes_that_overflow_are_said_to_be_too_large(self):
+        # Failed: "no memory for 18446744073709551615 bytes", of no file.
+        huge = Tensor("float32", [2**31, 2**31], bytes(4), strides=[0, 0])
+        path = self.pt({"huge": huge})
+        for more in ([], ["--raw"]):
+            self.assertRegex(
+                self.expect_error("cat", path, "huge", *more),
+                rf"^caisson: {path}: tensor 'huge' is too large ",
+            )
+
     def test_damaged_values_are_not_shown(self):
         path = self.model()
         flip(path, "data/0")

@@ -36,6 +36,12 @@ class MainTest(CliTest):
         for args in ([], ["frobnicate"], ["ls"], ["cat", "x"], ["ls", "--no"]):
             self.expect_error(*args)
 
+    def test_words_that_are_no_command_are_named(self):
+        for word in ("frobnicate", "--frobnicate"):
+            self.assertIn(f"'{word}' is no command", self.expect_error(word))
+        error = self.expect_error("ls", self.model(), "frobnicate")
+        self.assertIn("frobnicate", error)
+
     def test_missing_file_and_folder_fail(self):
         for command in (["ls"], ["verify"], ["cat"], ["convert"]):
             rest = ["name"] if command[0] in ("cat", "convert") else []

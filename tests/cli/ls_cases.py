@@ -4,7 +4,7 @@
 import collections
 import zipfile
 
-from cli_case import CliTest, run
+from cli_case import SIX, CliTest, run
 from pt_files import (
     Call, Tensor, clear_crc, data_offset, named, write_archive,
 )
@@ -55,6 +55,73 @@ class LsTest(CliTest):
         self.assertIn("... 4984 more", text)
         self.assertLess(len(text.splitlines()), 400)
         self.assertLess(max(map(len, text.splitlines())), 150)
+
+    def test_text_is_as_python_writes_it(self):
+        # Failed: bytes that are UTF-8 were shown as characters.
+        values = [
+            "h\u00e9".encode(), b"\t\r\n\\", b"it's", b"'\"",
+            bytearray(b"\xff"), "it's", "'\"", "a\r\n", 1 + 2j, 2j,
+            -0.5 - 1e-9j,
+            complex(-0.0, float("inf")), complex(float("nan"), 1e22), 1e16,
+        ]
+        keys = [f"k{i}" for i in range(len(values))]
+        state = {"values": dict(zip(keys, values, strict=True)), "t": [[]]}
+        text = self.expect(0, "ls", self.pt(state))
+        for key, value in state["values"].items():
+            self.assertIn(f"\n    {key}: {value!r}\n", text)
+
+    def test_one_long_name_is_not_paid_for_in_every_row(self):
+        # Failed: every row was padded to the longest name.
+        one = Tensor("int8", [1], b"\x01")
+        names = [f"t{i}" for i in range(1000)]
+        path = self.pt({
+            **{name: Tensor("int8", [1], one) for name in names},
+            "x" * 300_000: Tensor("int8", [1], one),
+            "y" * 110: Tensor("int8", [1], one),
+        })
+        text = self.expect(0, "ls", path)
+        self.assertLess(len(text), 2_000_000)
+        self.assertRegex(text, r"(?m)^x{1000}\.\.\.  int8 +\[1\] +1 B  data/0 ")
+        self.assertRegex(text, r"(?m)^y{110}  int8 ")
+        self.assertRegex(text, r"(?m)^t999 {98}int8 ")
+
+    def test_sizes_that_overflow_are_too_large(self):
+        huge = Tensor("float32", [2**31, 2**31], bytes(4), strides=[0, 0])
+        many = Tensor("int8", [2**31] * 2, bytes(1), strides=[0, 0])
+        path = self.pt({
+            "huge": huge, "many": many, "w": Tensor("float32", [2, 3], SIX),
+            "rest": [
+                Tensor("int8", [2**31 - i, 2**31], many, strides=[0, 0])
+                for i in range(1, 5)
+            ],
+        })
+        text = self.expect(0, "ls", path)
+        self.assertRegex(text, r"(?m)^huge +float32 .*\] +too large +data/0 ")
+        self.assertIn("\n7 tensors, too many elements, 29 B in 3 ", text)
+        tensors = self.json(0, "ls", path)["tensors"]
+        self.assertEqual(
+            [t["bytes"] for t in tensors[:3]], [None, 2**62, 24]
+        )
+        self.assertEqual(tensors[0]["shape"], [2**31, 2**31])
+
+    def test_globals_that_torch_refuses_are_named(self):
+        dropped = b"cos\nsystem\n0"  # is not in the state
+        path = self.folder / "dropped.pt"
+        write_archive(path, b"\x80\x02" + dropped + b"}.")
+        line = "uses globals that torch.load(weights_only=True) refuses: "
+        self.assertIn(f"\n{line}os.system\n", self.expect(0, "ls", path))
+        answer = self.json(0, "ls", path)
+        self.assertEqual(answer["unknown_globals"], ["os.system"])
+        path = self.pt([Call(f"made.up.Class{i:02}") for i in range(12)])
+        names = [f"made.up.Class{i:02}" for i in range(12)]
+        self.assertIn(
+            f"{line}{', '.join(names[:10])}, and 2 more\n",
+            self.expect(0, "ls", path),
+        )
+        self.assertEqual(self.json(0, "ls", path)["unknown_globals"], names)
+        path = self.model()
+        self.assertNotIn("refuses", self.expect(0, "ls", path))
+        self.assertEqual(self.json(0, "ls", path)["unknown_globals"], [])
 
     def test_memo_bomb_ends_soon(self):
         # 60 tuples of the one before twice: 2^60 leaves.
@@ -131,3 +198,32 @@ class LsTest(CliTest):
             "size": {"$object": "torch.Size", "args": [{"$tuple": [3]}]},
             "odd": {"$object": "some.Thing", "args": [], "state": {"a": 1}},
         })
+
+    def test_json_is_no_deeper_than_parsers_take(self):
+        # Failed: json.loads stops at 1000 levels, and a tuple has two.
+        path = self.folder / "deep.pt"
+        write_archive(path, b"\x80\x02)" + b"\x85" * 990 + b".")
+        state = self.json(0, "ls", path)["state"]
+        depth = 0
+        while "$tuple" in state:
+            (state,) = state["$tuple"]
+            depth += 1
+        self.assertEqual(depth, 100)
+        self.assertEqual(state, {"$elided": "deeper than 100 levels"})
+
+    def test_json_names_tensors_beside_what_is_elided(self):
+        tensor = Tensor("int8", [1], b"\x01")
+        deep = [tensor]
+        for _ in range(150):
+            deep = [deep]
+        path = self.pt({"deep": deep, "again": tensor})
+        answer = self.json(0, "ls", path)
+        self.assertEqual(len(answer["tensors"]), 2)
+        self.assertEqual(answer["state"]["again"], {"$tensor": "again"})
+
+    def test_content_of_dicts_is_told_by_their_values(self):
+        # Keys are no content: a folder of tensors is one line.
+        one = Tensor("int8", [1], b"\x01")
+        text = self.expect(0, "ls", self.pt({"model": {"a": one}, "e": [{}]}))
+        tree = "  model: dict of 1, 1 tensor\n  e: [{}]\n"
+        self.assertTrue(text.endswith(tree), text)

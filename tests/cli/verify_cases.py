@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """caisson verify"""
 
+import os
+import unittest
+
 from cli_case import OPTIONS, CliTest, run
-from pt_files import Tensor, clear_crc, data_offset, flip
+from pt_files import Tensor, clear_crc, data_offset, flip, write_archive
 
 
 class VerifyTest(CliTest):
@@ -15,7 +18,7 @@ class VerifyTest(CliTest):
         )
         self.assertEqual(self.json(0, "verify", path), {
             "ok": True, "checked": 5, "unchecked": 0, "damage": [],
-            "unchecked_records": [], "errors": [],
+            "unchecked_records": [], "unread": [], "errors": [],
         })
 
     def test_damage_names_record_offset_and_tensors(self):
@@ -54,6 +57,42 @@ class VerifyTest(CliTest):
         damage = self.json(1, "verify", path)["damage"]
         self.assertEqual({"data.pkl", "data/1"}, {d["record"] for d in damage})
         self.assertEqual(damage[0]["offset"], data_offset(path, "data.pkl"))
+        # Failed: no summary, and the name of the file twice in a line.
+        text = self.expect(1, "verify", path)
+        for line in text.splitlines():
+            self.assertEqual(line.count(str(path)), 1, line)
+            self.assertLessEqual(line.count("data.pkl"), 1, line)
+        self.assertRegex(text, r"DAMAGED, 2 of 5 records, [^\n]+\n\Z")
+
+    def test_state_that_cannot_be_read_is_told_and_no_damage(self):
+        # Failed: nothing was checked.
+        path = self.pt({Tensor("uint8", [8], bytes(8)): "a tensor as a key"})
+        text = self.expect(0, "verify", path)
+        self.assertRegex(
+            text,
+            rf"\A{path}: the state could not be read: [^\n]+; its records were "
+            rf"checked\n{path}: ok, 4 records, [^\n]+\n\Z",
+        )
+        self.assertEqual(text.count(str(path)), 2)
+        answer = self.json(0, "verify", path)
+        self.assertIs(answer["ok"], True)
+        self.assertEqual((answer["checked"], answer["damage"]), (4, []))
+        (unread,) = answer["unread"]
+        self.assertEqual(unread["file"], str(path))
+        self.assertTrue(unread["problem"])
+        flip(path, "data/0")
+        text = self.expect(1, "verify", path)
+        self.assertIn(": the state could not be read: ", text)
+        self.assertRegex(text, r"DAMAGED, 1 of 4 records, [^\n]+\n\Z")
+
+    def test_nonsense_with_a_sound_crc_is_damage_told_once(self):
+        path = self.folder / "nonsense.pt"
+        write_archive(path, b"\x80\x02}uuu.")
+        text = self.expect(1, "verify", path)
+        self.assertRegex(
+            text, rf"\A{path}: [^\n]+\n{path}: DAMAGED, 0 of 3 records, "
+        )
+        self.assertEqual(text.count(str(path)), 2)
 
     def test_corrupt_index_is_damage_without_a_record(self):
         path = self.model()
@@ -104,6 +143,44 @@ class VerifyTest(CliTest):
         self.assertEqual(names, ["a.pth", "b.pt", "deep/c.bin"])
         (self.folder / "empty").mkdir()
         self.expect_error("verify", self.folder / "empty")
+
+    def test_bad_entries_of_a_folder_do_not_hide_the_others(self):
+        # Failed: the walk stopped at the first, and nothing was checked.
+        bad = self.folder / "bad.pt"
+        self.model("sound.pt")
+        self.model("bad.pt")
+        flip(bad, "data/1")
+        (self.folder / "gone.pt").symlink_to("nowhere")
+        (self.folder / "loop.pt").symlink_to("loop.pt")
+        (self.folder / "up").symlink_to(self.folder)
+        (self.folder / "linked.pt").symlink_to("sound.pt")
+        done = run("verify", self.folder)
+        self.assertEqual(done.returncode, 2)
+        errors = done.stderr.decode().splitlines()
+        self.assertEqual(len(errors), 2)
+        for name in ("gone.pt", "loop.pt"):
+            start = f"caisson: {self.folder / name}: "
+            self.assertTrue(any(e.startswith(start) for e in errors), errors)
+        text = done.stdout.decode()
+        self.assertIn(f"{bad}: DAMAGED, 1 of 5 records", text)
+        for name in ("linked.pt", "sound.pt"):
+            self.assertIn(f"{self.folder / name}: ok, ", text)
+        answer = self.json(2, "verify", self.folder)
+        self.assertCountEqual(
+            [e["file"] for e in answer["errors"]],
+            [str(self.folder / name) for name in ("gone.pt", "loop.pt")],
+        )
+        self.assertEqual((answer["checked"], len(answer["damage"])), (14, 1))
+
+    @unittest.skipIf(os.geteuid() == 0, "root reads every folder")
+    def test_folder_that_cannot_be_read_does_not_hide_the_others(self):
+        self.model("sound.pt")
+        closed = self.folder / "closed"
+        closed.mkdir(mode=0)
+        self.addCleanup(closed.chmod, 0o700)
+        answer = self.json(2, "verify", self.folder)
+        self.assertEqual([e["file"] for e in answer["errors"]], [str(closed)])
+        self.assertEqual(answer["checked"], 5)
 
     def test_names_cannot_drive_the_terminal(self):
         state = {"evil\x1b[2J": Tensor("int8", [1], b"\x01")}

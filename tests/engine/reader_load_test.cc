@@ -212,6 +212,10 @@ TEST(ReaderLoadInto, NamesWhatDiffersBeforeAnyByteIsWritten) {
   beyond["b"] = ViewOf(*beyond["b"].As<TensorView>(), {5}, {1}, 1);
   ExpectUntouched(reader, beyond,
                   StatusIs(StatusCode::kInvalidArgument, HasSubstr("'b'")));
+  State conjugate = Targets();
+  conjugate["a"].As<TensorView>()->neg = true;
+  ExpectUntouched(reader, conjugate,
+                  StatusIs(StatusCode::kInvalidArgument, HasSubstr("'a'")));
   EXPECT_EQ(counted->reads, reads);
 
   CAISSON_ASSERT_OK(reader.LoadInto(unused, {.allow_unused = true}));
@@ -261,6 +265,25 @@ TEST(ReaderLoadInto, RefusesKeysThatLookTheSame) {
   CAISSON_ASSERT_OK_AND_ASSIGN(State target, reader.Load());
   EXPECT_THAT(reader.LoadInto(target, {.allow_unused = true}),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("'d.True'")));
+}
+
+// Its scale and zero point are no tensors, and would stay as they were.
+TEST(ReaderLoadInto, RefusesQuantisedTensorsByName) {
+  for (const DType dtype : {DType::kQInt8, DType::kQInt32, DType::kQUInt4x2}) {
+    TensorView view = RandomTensor(dtype, {4}, 1);
+    view.storage->region.bytes = view.spec.bytes();
+    Object call;
+    call.callable = Global{"torch._utils", "_rebuild_qtensor"};
+    call.args =
+        Tuple{{view, Tuple{{Global{"torch", "per_tensor_affine"}, 0.5, 3}},
+               false, Dict(true)}};
+    State state;
+    state["q"] = call;
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(FileOf(state)));
+    CAISSON_ASSERT_OK_AND_ASSIGN(State target, reader.Load());
+    ExpectUntouched(reader, target,
+                    StatusIs(StatusCode::kUnsupported, HasSubstr("'q'")));
+  }
 }
 
 // Views of parts of a storage were once filled without any check.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -194,6 +195,24 @@ TEST(ReaderOpen, ABadSectorInOneTensorSparesTheOthers) {
   EXPECT_THAT(ReadNamed(reader, "big"), StatusIs(StatusCode::kIo));
   EXPECT_THAT(reader.Load().status(), StatusIs(StatusCode::kIo));
   EXPECT_THAT(reader.Verify().status(), StatusIs(StatusCode::kIo));
+}
+
+TEST(ReaderOpen, AFileThatIsCutLaterIsAnError) {
+  const ScratchDirectory scratch;
+  State state = SmallState();
+  state["big"] = RandomTensor(DType::kUInt8, {1 << 20}, 3);
+  Put(scratch / "f", FileOf(state));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                               Reader::Open(scratch / "f"));
+  std::filesystem::resize_file(scratch / "f", 1 << 19);
+  const auto cut =
+      StatusIs(StatusCode::kCorrupt,
+               AllOf(HasSubstr("'data/2'"), HasSubstr("ended early")));
+  EXPECT_THAT(ReadNamed(reader, "big"), cut);
+  EXPECT_THAT(reader.Load().status(), cut);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report, reader.Verify());
+  EXPECT_FALSE(report.ok());
+  ExpectSmallState(reader);
 }
 
 // The list.

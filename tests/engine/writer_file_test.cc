@@ -141,8 +141,19 @@ TEST(WriterErrors, RefuseBadOptions) {
     ExpectRefused(SmallState(), StatusIs(StatusCode::kInvalidArgument),
                   options);
   }
+  WriteOptions options;
+  options.window_bytes = size_t{1} << 60;
+  ExpectRefused(SmallState(), StatusIs(StatusCode::kOutOfMemory), options);
   ExpectRefused(SmallState(), StatusIs(StatusCode::kInvalidArgument), {},
                 ".hidden");
+}
+
+TEST(WriterErrors, RefuseSuffixesOfOtherFormats) {
+  for (const char* name : {"m.safetensors", "m.minidb", "m.pb", "m.pbtxt"}) {
+    ExpectRefused(SmallState(),
+                  StatusIs(StatusCode::kUnsupported, HasSubstr(name)), {},
+                  name);
+  }
 }
 
 TEST(WriterErrors, RefusePlacesWhereNoFileCanBe) {

@@ -18,7 +18,7 @@
 namespace caisson::pickle {
 namespace {
 
-std::string Text2(uint8_t byte) {
+std::string HexByte(uint8_t byte) {
   static constexpr char kDigits[] = "0123456789abcdef";
   return {'0', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
 }
@@ -53,7 +53,7 @@ class Unpickler {
 
   Status Refuse(uint8_t opcode) const {
     return Status::Unsupported(
-        "opcode " + Text2(opcode) +
+        "opcode " + HexByte(opcode) +
         (strict_ ? ", which torch.load(weights_only=True) refuses" : ""));
   }
 
@@ -254,7 +254,8 @@ Result<Unpickled> Unpickle(std::span<const std::byte> bytes,
   }
   auto result = unpickler.machine().Take();
   if (!result) {
-    return Status::Corrupt(std::string(result.error().message()))
+    // Too deep, or a cycle: legal, and beyond us.
+    return Status::Unsupported(std::string(result.error().message()))
         .WithContext(name);
   }
   result->bytes = unpickler.end();

@@ -6,12 +6,10 @@
 #include <optional>
 #include <string_view>
 
+#include "core/formats/zip/zip_layout.h"
+
 namespace caisson::torch {
 namespace {
-
-// The largest alignment whose padding fits the 16-bit length, formats.md 1.4.
-constexpr uint64_t kMaxAlignment = 32768;
-constexpr uint32_t kDefaultAlignment = 64;
 
 std::optional<uint64_t> StorageNumber(std::string_view record) {
   constexpr std::string_view kFolder = "data/";
@@ -51,9 +49,9 @@ Profile DetectProfile(const TorchArchive& archive, uint64_t alignment) {
   profile.byteorder = archive.Find("byteorder") != nullptr;
   profile.serialization_id = archive.Find(".data/serialization_id") != nullptr;
   profile.numeric_order = NumericOrder(archive, profile.format_version);
-  profile.alignment = alignment >= 1 && alignment <= kMaxAlignment
+  profile.alignment = alignment >= 1 && alignment <= zip::kMaxAlignment
                           ? static_cast<uint32_t>(alignment)
-                          : kDefaultAlignment;
+                          : zip::kDefaultAlignment;
   profile.crc32 = AnyCrc(archive);
   return profile;
 }

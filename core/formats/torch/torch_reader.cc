@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,12 +15,25 @@
 #include "core/formats/torch/torch_archive.h"
 #include "core/formats/torch/torch_profile.h"
 #include "core/formats/torch/torch_semantics.h"
+#include "core/formats/zip/zip_format.h"
 
 namespace caisson::torch {
 namespace {
 
 // Far beyond any version, alignment or byte order.
 constexpr uint64_t kMaxSmallRecord = 4096;
+
+// An object costs some hundred bytes of memory and as little as one byte of
+// pickle, and DEFLATE packs a thousand of those into one. torch.save deflates
+// nothing; who packs an archive again gains a factor of ten.
+constexpr uint64_t kMaxDeflatedPickleRatio = 64;
+constexpr uint64_t kDeflatedPickleFloor = uint64_t{256} << 10;
+
+// What torch.save makes of a state, besides its storages.
+constexpr std::string_view kOwnRecords[] = {
+    "data.pkl", ".format_version", ".storage_alignment",     "byteorder",
+    "version",  ".data/version",   ".data/serialization_id",
+};
 
 class Parser {
  public:
@@ -106,6 +120,15 @@ class Parser {
   Status Unpickle() {
     const zip::Entry* entry = archive_.Find("data.pkl");
     if (entry == nullptr) return Corrupt("data.pkl", "missing");
+    const uint64_t limit = std::max(
+        kDeflatedPickleFloor, kMaxDeflatedPickleRatio * entry->stored_bytes);
+    if (entry->method == zip::kMethodDeflate && entry->bytes > limit) {
+      return Status::Unsupported(
+          source_.name() + ": " + What("data.pkl") + ": " +
+          std::to_string(entry->bytes) + " bytes deflated to " +
+          std::to_string(entry->stored_bytes) + "; at most " +
+          std::to_string(limit) + " are read");
+    }
     CAISSON_ASSIGN_OR_RETURN(const auto bytes,
                              records_.Fetch(PieceOf(*entry), What("data.pkl")));
     pickle::Options options;
@@ -159,7 +182,8 @@ class Parser {
   Status PlaceTensors() {
     auto named = parsed_.layout.state.Tensors();
     if (!named) {
-      return Corrupt("data.pkl", std::string(named.error().message()));
+      return Status::Unsupported(std::string(named.error().message()))
+          .WithContext(source_.name() + ": " + What("data.pkl"));
     }
     for (NamedTensor& tensor : *named) {
       TensorLayout placed;
@@ -182,7 +206,10 @@ class Parser {
     for (const zip::Entry& entry : archive_.entries()) {
       const std::string_view name = archive_.RecordName(entry);
       if (placed.contains(name)) continue;
-      parsed_.layout.others.push_back({std::string(name), PieceOf(entry)});
+      const bool extra =
+          std::ranges::find(kOwnRecords, name) == std::end(kOwnRecords);
+      parsed_.layout.others.push_back(
+          {std::string(name), PieceOf(entry), extra});
     }
   }
 

@@ -243,6 +243,11 @@ Result<std::optional<Node>> FromType(const Global& callable, Args args) {
   }
   if (!IsPlainRebuild(*func)) return std::optional<Node>();
   CAISSON_ASSIGN_OR_RETURN(TensorView view, Rebuild(*func, inner->items));
+  // Unfolding it again must give the arguments that `func` takes.
+  const bool typed = !TorchStorageClass(view.spec.dtype).empty();
+  if (func->name != (typed ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3")) {
+    return std::optional<Node>();
+  }
   return std::optional<Node>(
       CallOf(callable, {args[0], args[1], std::move(view), args[3]}));
 }

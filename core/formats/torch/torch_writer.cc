@@ -13,15 +13,11 @@
 #include "core/formats/pickle/pickler.h"
 #include "core/formats/torch/serialization_id.h"
 #include "core/formats/torch/torch_rules.h"
+#include "core/formats/zip/zip_layout.h"
 #include "core/formats/zip/zip_writer.h"
 
 namespace caisson::torch {
 namespace {
-
-constexpr uint32_t kMaxAlignment = 32768;
-
-// What readers assume without ".storage_alignment".
-constexpr uint32_t kDefaultAlignment = 64;
 
 // What torch.save has always written; formats.md 1.9.
 constexpr std::string_view kVersion = "3\n";
@@ -64,6 +60,13 @@ class TorchParts : public PartStream {
       plan.is_id = true;
       plans_.push_back(std::move(plan));
     }
+    for (const Plan& plan : plans_) {
+      if (prefix_.size() + 1 + plan.name.size() > zip::kMaxNameBytes) {
+        return Status::InvalidArgument(
+            "record '" + plan.name + "': too long a name with its prefix of " +
+            std::to_string(prefix_.size()) + " bytes");
+      }
+    }
     return Status::Ok();
   }
 
@@ -95,7 +98,7 @@ class TorchParts : public PartStream {
   bool PromisesOffsets() const {
     return profile_.format_version && profile_.numeric_order &&
            (profile_.storage_alignment ||
-            profile_.alignment == kDefaultAlignment);
+            profile_.alignment == zip::kDefaultAlignment);
   }
 
   void AddStorages() {
@@ -247,10 +250,10 @@ class TorchParts : public PartStream {
 
 Result<std::unique_ptr<PartStream>> WriteTorchArchive(const State& state,
                                                       const Profile& profile) {
-  if (profile.alignment < 1 || profile.alignment > kMaxAlignment) {
+  if (profile.alignment < 1 || profile.alignment > zip::kMaxAlignment) {
     return Status::InvalidArgument(
         "an alignment of " + std::to_string(profile.alignment) +
-        ", expected 1 to " + std::to_string(kMaxAlignment));
+        ", expected 1 to " + std::to_string(zip::kMaxAlignment));
   }
   const std::string prefix = profile.prefix.value_or("");
   if (prefix.empty() || prefix.find('/') != std::string::npos ||
@@ -265,7 +268,7 @@ Result<std::unique_ptr<PartStream>> WriteTorchArchive(const State& state,
 
 Result<std::string> PrefixFor(std::string_view path) {
   // torch.save takes such paths as file objects, which have no name.
-  if (std::ranges::any_of(path, [](char c) { return c < 0; })) {
+  if (std::ranges::any_of(path, [](char c) { return (c & 0x80) != 0; })) {
     return std::string("archive");
   }
   const size_t slash = path.find_last_of("/\\");

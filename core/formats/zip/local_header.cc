@@ -75,7 +75,7 @@ class LocalChecker {
         limit_(limit),
         entry_(*entry) {}
 
-  Result<uint64_t> Check() {
+  Status Check() {
     CAISSON_RETURN_IF_ERROR(CheckHeader());
     if (!FitsWithin(entry_.data_offset, entry_.stored_bytes, limit_)) {
       return source_.Corrupt(
@@ -85,7 +85,7 @@ class LocalChecker {
               ", where the next record or the directory begins");
     }
     const uint64_t data_end = entry_.data_offset + entry_.stored_bytes;
-    if ((entry_.flags & kFlagDescriptor) == 0) return data_end;
+    if ((entry_.flags & kFlagDescriptor) == 0) return Status::Ok();
     return CheckDescriptor(data_end);
   }
 
@@ -211,7 +211,7 @@ class LocalChecker {
   // 4.3.9.2 ties 64-bit sizes to the zip64 field, 4.3.9.3 makes the signature
   // optional, and writers keep to neither: the form is the one that says what
   // the directory says, likely ones first.
-  Result<uint64_t> CheckDescriptor(uint64_t offset) {
+  Status CheckDescriptor(uint64_t offset) {
     const size_t available =
         std::min<uint64_t>(kDescriptor64Bytes, limit_ - offset);
     CAISSON_ASSIGN_OR_RETURN(const std::span<const std::byte> bytes,
@@ -225,7 +225,7 @@ class LocalChecker {
         mismatch = Expected("bytes", form.bytes(), available);
       } else {
         mismatch = Descriptor(form, bytes.data()).Mismatch(entry_);
-        if (mismatch.empty()) return offset + form.bytes();
+        if (mismatch.empty()) return Status::Ok();
       }
       if (problem.empty()) problem = std::move(mismatch);
     }
@@ -242,7 +242,7 @@ class LocalChecker {
 
 }  // namespace
 
-Result<uint64_t> CheckLocal(ReadAhead* reader, uint64_t limit, Entry* entry) {
+Status CheckLocal(ReadAhead* reader, uint64_t limit, Entry* entry) {
   return LocalChecker(reader, limit, entry).Check();
 }
 

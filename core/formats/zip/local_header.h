@@ -12,11 +12,11 @@
 
 namespace caisson::zip {
 
-// Sets entry->data_offset and returns where the record ends: after its data
-// and, if it has one, its descriptor. All of it must lie before `limit`.
+// Sets entry->data_offset. Header, data and, if there is one, descriptor must
+// lie before `limit`.
 //
 // REQUIRES: the fixed part of the header lies within the source.
 // Errors: kCorrupt; kUnsupported if the local header asks for what we lack.
-Result<uint64_t> CheckLocal(ReadAhead* reader, uint64_t limit, Entry* entry);
+Status CheckLocal(ReadAhead* reader, uint64_t limit, Entry* entry);
 
 }  // namespace caisson::zip

@@ -10,6 +10,15 @@
 
 namespace caisson::zip {
 
+// What PyTorch aligns to, unless it is told otherwise.
+inline constexpr uint32_t kDefaultAlignment = 64;
+
+// The most that fits, since the length of an extra field has 16 bits.
+inline constexpr uint32_t kMaxAlignment = 32768;
+
+// A name's length has 16 bits: APPNOTE 4.4.10. With the folder.
+inline constexpr uint32_t kMaxNameBytes = 0xffff;
+
 // Bytes of a local header's zip64 field with its tag and length, or 0 if a
 // record of `bytes` decoded bytes at `header_offset` needs none. It holds both
 // sizes, the header's offset, or all three: 20, 12 or 28 bytes.

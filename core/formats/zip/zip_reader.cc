@@ -50,7 +50,7 @@ Status CheckLocals(ReadAhead* reader, uint64_t directory_offset,
           limit, RecordLabel(entries[i]->name),
           "shares its local header with " + RecordLabel(entries[i + 1]->name));
     }
-    CAISSON_RETURN_IF_ERROR(CheckLocal(reader, limit, entries[i]).status());
+    CAISSON_RETURN_IF_ERROR(CheckLocal(reader, limit, entries[i]));
   }
   return Status::Ok();
 }

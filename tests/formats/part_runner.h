@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pulls the parts of a format into memory by the plainest of loops: what the
+// engine's writer must agree with.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caisson/crc32.h"
+#include "core/base/status_macros.h"
+#include "core/formats/format.h"
+#include "core/formats/torch/torch_writer.h"
+
+namespace caisson {
+
+// The file that `parts` gives. REQUIRES: raw pieces in native order.
+inline Result<std::string> RunParts(PartStream& parts) {
+  std::string file;
+  std::vector<PieceFacts> pieces;
+  while (true) {
+    const Facts facts{file.size(), pieces};
+    CAISSON_ASSIGN_OR_RETURN(std::optional<Part> part, parts.Next(facts));
+    if (!part) return file;
+    if (const auto* literal = std::get_if<Literal>(&*part)) {
+      file.append(reinterpret_cast<const char*>(literal->bytes.data()),
+                  literal->bytes.size());
+    } else if (const auto* piece = std::get_if<TensorPiece>(&*part)) {
+      const std::span<const std::byte> bytes(
+          piece->storage->region.data + piece->offset, piece->bytes);
+      PieceFacts known;
+      known.crc32 = Crc32(0, bytes);
+      known.stored_bytes = bytes.size();
+      std::memcpy(known.head.data(), bytes.data(),
+                  std::min(bytes.size(), known.head.size()));
+      pieces.push_back(known);
+      file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    } else if (const auto* later = std::get_if<DeferredLiteral>(&*part)) {
+      std::string bytes(later->bytes, '\0');
+      CAISSON_RETURN_IF_ERROR(
+          later->fill(Facts{file.size(), pieces},
+                      std::as_writable_bytes(std::span(bytes))));
+      file.append(bytes);
+    } else {
+      return Status::Unsupported("a part that a PyTorch file has none of");
+    }
+  }
+}
+
+// `state` as a file of `profile`, in the folder "archive" if it names none.
+inline Result<std::string> TorchBytes(const State& state, Profile profile) {
+  if (!profile.prefix) profile.prefix = "archive";
+  CAISSON_ASSIGN_OR_RETURN(const auto parts,
+                           torch::WriteTorchArchive(state, profile));
+  return RunParts(*parts);
+}
+
+}  // namespace caisson
