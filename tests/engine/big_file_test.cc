@@ -16,6 +16,7 @@
 
 #include "caisson/crc32.h"
 #include "caisson/reader.h"
+#include "core/base/status_macros.h"
 #include "core/engine/part_writer.h"
 #include "core/formats/torch/torch_writer.h"
 #include "core/io/file.h"
@@ -26,7 +27,6 @@ namespace caisson {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 constexpr uint64_t k4GiB = uint64_t{1} << 32;
 constexpr uint64_t k5GiB = 5 * (k4GiB / 4);
@@ -75,33 +75,45 @@ std::string CheapestFolder() {
   return access(kMemory, W_OK) == 0 ? kMemory : testing::TempDir();
 }
 
+// As Writer::Write does it.
+Status WriteHuge(const std::string& path) {
+  const State state = HugeState();
+  if (state.root.As<Dict>()->size() == 0) {
+    return Status::OutOfMemory("no address space");
+  }
+  Profile profile;
+  profile.prefix = "archive";
+  CAISSON_ASSIGN_OR_RETURN(const auto parts,
+                           torch::WriteTorchArchive(state, profile));
+  HoleFileSystem files;
+  CAISSON_ASSIGN_OR_RETURN(File file, File::CreateExclusive(path, 0666, files));
+  std::vector<std::byte> window(size_t{1} << 20);
+  CAISSON_ASSIGN_OR_RETURN(const PartTotals totals,
+                           WriteParts(*parts, file, window));
+  EXPECT_EQ(totals.tensor_bytes, 100 + kHugeBytes + 4000 + 6);
+  EXPECT_THAT(file.Size(), IsOkAndHolds(totals.file_bytes));
+  return Status::Ok();
+}
+
+// One file for all tests, as to write it takes a second or more.
 class BigFileTest : public testing::Test {
  protected:
+  static void SetUpTestSuite() {
+    scratch_ = std::make_unique<ScratchDirectory>(CheapestFolder());
+    path_ = *scratch_ / "huge.pt";
+    holes_ = HasHoles(scratch_->path());
+    if (!holes_) return;
+    CAISSON_ASSERT_OK(WriteHuge(path_));
+  }
+  static void TearDownTestSuite() { scratch_.reset(); }
+
   void SetUp() override {
-    if (!HasHoles(scratch_.path())) {
-      GTEST_SKIP() << scratch_.path() << ": the file system has no holes";
+    if (!holes_) {
+      GTEST_SKIP() << scratch_->path() << ": the file system has no holes";
     }
   }
 
-  // As Writer::Write does it.
-  void WriteHuge() {
-    const State state = HugeState();
-    ASSERT_EQ(state.root.As<Dict>()->size(), 6u) << "no address space";
-    Profile profile;
-    profile.prefix = "archive";
-    CAISSON_ASSERT_OK_AND_ASSIGN(const auto parts,
-                                 torch::WriteTorchArchive(state, profile));
-    HoleFileSystem files;
-    CAISSON_ASSERT_OK_AND_ASSIGN(File file,
-                                 File::CreateExclusive(path_, 0666, files));
-    std::vector<std::byte> window(size_t{1} << 20);
-    CAISSON_ASSERT_OK_AND_ASSIGN(const PartTotals totals,
-                                 WriteParts(*parts, file, window));
-    EXPECT_EQ(totals.tensor_bytes, 100 + kHugeBytes + 4000 + 6);
-    EXPECT_THAT(file.Size(), IsOkAndHolds(totals.file_bytes));
-  }
-
-  std::string BytesAt(uint64_t offset, size_t bytes) const {
+  static std::string BytesAt(uint64_t offset, size_t bytes) {
     std::string content(bytes, '\0');
     const Result<File> file = File::OpenForRead(path_);
     EXPECT_THAT(file.status(), IsOk());
@@ -111,8 +123,9 @@ class BigFileTest : public testing::Test {
     return content;
   }
 
-  const ScratchDirectory scratch_{CheapestFolder()};
-  const std::string path_ = scratch_ / "huge.pt";
+  static inline std::unique_ptr<ScratchDirectory> scratch_;
+  static inline std::string path_;
+  static inline bool holes_ = false;
 };
 
 // formats.md 1.3 to 1.6: the zip64 extra of a local header, before its padding.
@@ -122,8 +135,6 @@ std::string LocalExtra(const std::string& header, size_t name_bytes) {
 }
 
 TEST_F(BigFileTest, WritesSizesAndOffsetsBeyond32BitsAndReadsThem) {
-  WriteHuge();
-  if (HasFatalFailure()) return;
   CAISSON_ASSERT_OK_AND_ASSIGN(const PyTorchStreamReader archive,
                                PyTorchStreamReader::Open(path_));
   struct Expected {
@@ -164,8 +175,6 @@ TEST_F(BigFileTest, WritesSizesAndOffsetsBeyond32BitsAndReadsThem) {
 }
 
 TEST_F(BigFileTest, ReadsWhatLiesBeyond4GiB) {
-  WriteHuge();
-  if (HasFatalFailure()) return;
   struct stat found;
   ASSERT_EQ(stat(path_.c_str(), &found), 0);
   EXPECT_LT(found.st_blocks * 512, 64 << 20);
@@ -201,8 +210,6 @@ TEST_F(BigFileTest, ReadsWhatLiesBeyond4GiB) {
 }
 
 TEST_F(BigFileTest, FindsOneBitBeyond4GiB) {
-  WriteHuge();
-  if (HasFatalFailure()) return;
   CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Reader::Open(path_));
   const TensorInfo* huge = *reader.Find("huge");
   // The CRC, put together from those of its runs.
@@ -218,8 +225,13 @@ TEST_F(BigFileTest, FindsOneBitBeyond4GiB) {
 
   File file(open(path_.c_str(), O_RDWR | O_CLOEXEC), path_,
             FileSystem::Posix());
-  CAISSON_ASSERT_OK(file.WriteAt(huge->offset + k4GiB, AsBytes("\x04")));
-  CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report, reader.Verify());
+  const uint64_t at = huge->offset + k4GiB;
+  const std::string sound = BytesAt(at, 1);
+  CAISSON_ASSERT_OK(file.WriteAt(at, AsBytes("\x04")));
+  const Result<VerifyReport> verified = reader.Verify();
+  CAISSON_ASSERT_OK(file.WriteAt(at, AsBytes(sound)));
+  CAISSON_ASSERT_OK(verified);
+  const VerifyReport& report = *verified;
   ASSERT_EQ(report.damage.size(), 1u);
   EXPECT_EQ(report.damage[0].record, "data/1");
   EXPECT_THAT(report.damage[0].tensors, ElementsAre("huge", "ends"));
