@@ -67,7 +67,7 @@ struct ReadRequest {
 
 struct ReadReport {
   // For each request, whether every byte was checked against a stored CRC.
-  // A part of a record cannot be, nor a record stored without a CRC.
+  // A part of a stored record cannot be, nor a record without a CRC.
   std::vector<bool> checked;
   uint64_t bytes_read = 0;  // from the file
 };

@@ -142,8 +142,8 @@ class Dict {
   const Node* Find(const Node& key) const;
 
   // Replaces the value under `key`, or appends. kInvalidArgument if Python
-  // could not hash `key` (a list, ...); kUnsupported for tensors as keys and
-  // for keys of very many parts.
+  // could not hash `key` (a list, ...); kUnsupported for tensors as keys, for
+  // keys of very many parts, and for very many unequal keys of one hash.
   Status Set(Node key, Node value);
 
   // The value under `key`, None appended if it is missing.

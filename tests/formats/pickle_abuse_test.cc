@@ -310,6 +310,24 @@ TEST(PickleAbuse, SpreadsKeysThatShareABucketOfTheStandardHash) {
   EXPECT_LT(Seconds(keys(buckets)), 2.0) << buckets << " buckets";
 }
 
+// Pairs whose second int is chosen so that all have the same hash; see
+// DictKeys.RefuseMoreThan64OfOneHash.
+TEST(PickleAbuse, RefusesKeysThatAllHaveOneHash) {
+  constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
+  const auto mix = [](uint64_t seed, uint64_t value) {
+    return seed ^ (value + kGolden + (seed << 6) + (seed >> 2));
+  };
+  std::string code = "}";
+  for (uint64_t i = 0; i < 100000; ++i) {
+    const uint64_t seed = mix(2, i);
+    const uint64_t partner = seed - kGolden - (seed << 6) - (seed >> 2);
+    code += Int(static_cast<int64_t>(i)) + Int(static_cast<int64_t>(partner)) +
+            "\x86Ns";
+  }
+  EXPECT_THAT(ReadBounded(code), StatusIs(StatusCode::kUnsupported,
+                                          HasSubstr("dict keys of one hash")));
+}
+
 // NaNs are equal to nothing, so that each is an entry of its own.
 TEST(PickleAbuse, SpreadsKeysThatAreAllNan) {
   using std::string_literals::operator""s;

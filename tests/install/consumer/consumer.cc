@@ -11,8 +11,8 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   std::vector<float> weights(6, 0.5f);
   caisson::State state;
-  state["model"]["w"] = caisson::DenseTensor(caisson::DType::kFloat32, {2, 3},
-                                             weights.data());
+  state["model"]["w"] =
+      caisson::DenseTensor(caisson::DType::kFloat32, {2, 3}, weights.data());
   state["step"] = 100;
   const auto written = caisson::Writer().Write(state, argv[1]);
   if (!written) return 1;
