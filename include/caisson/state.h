@@ -103,7 +103,10 @@ class Node {
 
   // The entry of a dict under the str `key`, made if it is missing. None
   // becomes an empty dict first. The reference is valid until the next
-  // insertion. REQUIRES: a dict or None.
+  // insertion into that dict: to give a value a second, new key, copy the
+  // handle first, `Node w = state["w"]; state["tied"] = w;`.
+  //
+  // REQUIRES: a dict or None.
   Node& operator[](std::string_view key);
 
   // The entry of a dict under the str `key`, or nullptr if there is none or
@@ -139,6 +142,9 @@ class Dict {
 
   // The value under `key`, or nullptr.
   const Node* Find(std::string_view key) const;
+  const Node* Find(const char* key) const {
+    return Find(std::string_view(key));
+  }
   const Node* Find(const Node& key) const;
 
   // Replaces the value under `key`, or appends. kInvalidArgument if Python
