@@ -24,7 +24,8 @@ namespace caisson {
 enum class Op : uint8_t {
   kCopy,
   kByteSwap,  // reverses units of SwapWidth(from)
-  kConvert,   // from -> to, round to nearest even
+  kConvert,   // from -> to: floating point rounds to nearest even, integers
+              // that do not fit keep their low bytes and are reported
 };
 
 // Of which bytes the CRC is wanted.
@@ -33,11 +34,19 @@ enum class CrcOf : uint8_t {
   kStored,  // as stored: the write path
 };
 
+// Whether what is stored stays in the caches. Never changes a result.
+enum class Stores : uint8_t {
+  kAuto,       // streams jobs that store far more than a cache holds
+  kCached,     // for bytes that this CPU reads next
+  kStreaming,  // past the caches, which is faster where no one reads soon
+};
+
 struct Step {
   Op op = Op::kCopy;
   DType from = DType::kUInt8;
   DType to = DType::kUInt8;  // == from unless op is kConvert
   CrcOf crc_of = CrcOf::kStored;
+  Stores stores = Stores::kAuto;
 };
 
 // A strided view, in elements. Row-major: the last dimension runs fastest.
@@ -54,7 +63,7 @@ struct Job {
   size_t elems = 0;               // of Step::from
   const Strides* view = nullptr;  // null: contiguous. dst is always dense
   uint32_t* crc = nullptr;  // of this job's bytes alone; null: none wanted
-  uint64_t* bad = nullptr;  // first elem out of range, else elems; may be null
+  uint64_t* bad = nullptr;  // first integer out of range, else elems; or null
 };
 
 // One raw DEFLATE stream (RFC 1951) held whole in memory.
@@ -84,7 +93,9 @@ struct KernelTable {
   //
   // REQUIRES: src == dst, or the ranges are disjoint; elements fill whole
   // bytes; workspace.bytes >= workspace_bytes(step, jobs).
-  // Errors: kUnsupported for a step that this table lacks.
+  // Errors: kUnsupported, naming the types, for a step that this table lacks;
+  // kInvalidArgument for a step, a view, or elements that would grow in place.
+  // Jobs before a bad one are done, it and those after it are not touched.
   Status (*transform)(const Step& step, std::span<const Job> jobs,
                       Workspace workspace, Stream stream);
   size_t (*workspace_bytes)(const Step& step, std::span<const Job> jobs);

@@ -17,8 +17,7 @@ namespace caisson::cpu {
 const KernelTable* Kernels();
 
 // The entries, with the contracts of KernelTable. Transform needs no
-// workspace, lacks Op::kConvert, and answers kInvalidArgument for a step or a
-// view that contradicts itself; what comes after the bad job is not touched.
+// workspace.
 Status Transform(const Step& step, std::span<const Job> jobs,
                  Workspace workspace, Stream stream);
 size_t WorkspaceBytes(const Step& step, std::span<const Job> jobs);

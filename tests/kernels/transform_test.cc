@@ -268,12 +268,84 @@ TEST_P(TransformTest, AcceptsNoJobsAndJobsOfNothing) {
   EXPECT_EQ(bad, 0u);
 }
 
-TEST_P(TransformTest, RefusesToConvertAndNamesBothTypes) {
-  const Step step = {
-      .op = Op::kConvert, .from = DType::kFloat32, .to = DType::kBFloat16};
-  EXPECT_THAT(TransformAll(step, {}),
-              StatusIs(StatusCode::kUnsupported,
-                       AllOf(HasSubstr("float32"), HasSubstr("bfloat16"))));
+// Blocks, their edges, and lines of the destination that are not whole.
+TEST_P(TransformTest, StoresTheSamePastTheCachesAndAtEveryAlignment) {
+  constexpr size_t kMostElems = 10'000;
+  const GuardedBuffer source(kMostElems * 8);
+  const GuardedBuffer target(kMostElems * 8);
+  FillRandom(source.all(), 1);
+  const Step steps[] = {
+      StepOf(Op::kCopy, DType::kUInt8),
+      StepOf(Op::kByteSwap, DType::kInt16),
+      StepOf(Op::kByteSwap, DType::kFloat32),
+      StepOf(Op::kByteSwap, DType::kInt64),
+      {.op = Op::kConvert, .from = DType::kFloat32, .to = DType::kBFloat16},
+      {.op = Op::kConvert, .from = DType::kBFloat16, .to = DType::kFloat32},
+  };
+  for (Step step : steps) {
+    const size_t src_width = ByteWidth(step.from);
+    const size_t dst_width = ByteWidth(step.to);
+    for (const size_t elems : {1, 15, 16, 31, 64, 100, 1023, 1024, 1055, 2048,
+                               2063, 4096, 4100, 8191, 8193, 10'000}) {
+      const auto src = source.AtEnd(elems * src_width);
+      Bytes expected(elems * dst_width);
+      for (size_t i = 0; i < elems; ++i) {
+        CAISSON_ASSERT_OK(Transform(step, {.src = &src[i * src_width],
+                                           .dst = &expected[i * dst_width],
+                                           .elems = 1}));
+      }
+      for (size_t gap = 0; gap < 80; gap += gap < 9 ? 1 : 13) {
+        for (const Stores stores :
+             {Stores::kAuto, Stores::kCached, Stores::kStreaming}) {
+          const auto dst = target.AtEnd(elems * dst_width, gap);
+          FillRandom(target.all(), gap);
+          Bytes all(target.all().begin(), target.all().end());
+          std::copy(expected.begin(), expected.end(),
+                    all.begin() + (dst.data() - target.all().data()));
+          step.stores = stores;
+          step.crc_of = gap % 2 == 0 ? CrcOf::kSource : CrcOf::kStored;
+          uint32_t crc = 1;
+          CAISSON_ASSERT_OK(Transform(step, {.src = src.data(),
+                                             .dst = dst.data(),
+                                             .elems = elems,
+                                             .crc = &crc}));
+          ASSERT_TRUE(std::ranges::equal(target.all(), all))
+              << elems << " elements, gap " << gap;
+          ASSERT_EQ(crc, gap % 2 == 0 ? ZlibCrc32(src) : ZlibCrc32(expected));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(TransformTest, ConvertsViewsWithTheCrcOfEitherSide) {
+  for (const View& view : Views()) {
+    SCOPED_TRACE(view.name);
+    const Bytes storage = RandomBytes(view.storage * 4, 2);
+    const Bytes read = Gathered(storage, view, 4);
+    const Strides strides = view.AsStrides();
+    Step step = {
+        .op = Op::kConvert, .from = DType::kFloat32, .to = DType::kFloat16};
+    Bytes expected(view.Elems() * 2);
+    CAISSON_ASSERT_OK(Transform(
+        step,
+        {.src = read.data(), .dst = expected.data(), .elems = view.Elems()}));
+    for (const CrcOf crc_of : {CrcOf::kSource, CrcOf::kStored}) {
+      for (const Stores stores : {Stores::kCached, Stores::kStreaming}) {
+        step.crc_of = crc_of;
+        step.stores = stores;
+        Bytes found(expected.size());
+        uint32_t crc = 1;
+        CAISSON_ASSERT_OK(Transform(step, {.src = &storage[view.first * 4],
+                                           .dst = found.data(),
+                                           .elems = view.Elems(),
+                                           .view = &strides,
+                                           .crc = &crc}));
+        EXPECT_EQ(found, expected);
+        EXPECT_EQ(crc, ZlibCrc32(crc_of == CrcOf::kSource ? read : expected));
+      }
+    }
+  }
 }
 
 TEST_P(TransformTest, RefusesStepsThatContradictThemselves) {
