@@ -36,6 +36,25 @@ def quotient(dividend, divisor):
     return result
 
 
+def inverse(value):
+    """1 / value mod P: its power 2^32 - 2, as P is irreducible."""
+    result = 1
+    for _ in range(31):
+        value = multiply(value, value)
+        result = multiply(result, value)
+    return result
+
+
+def multiply(a, b):
+    """a * b mod P."""
+    product = 0
+    for bit in range(32):
+        product ^= (b >> bit & 1) * (a << bit)
+    for bit in range(63, 31, -1):
+        product ^= (product >> bit & 1) * (P << (bit - 32))
+    return product
+
+
 def reflected(value, bits):
     return int(f"{value:0{bits}b}"[::-1], 2)
 
@@ -77,6 +96,11 @@ inline constexpr uint64_t kCrc32Fold64 = 0x{reflected(power_of_x(95), 32):08x};
 inline constexpr uint64_t kCrc32Quotient = 0x{
     reflected(quotient(1 << 95, P), 64):016x};
 inline constexpr uint64_t kCrc32Polynomial = 0x{reflected(P, 33):09x};
+
+// x^33 and its inverse: what a product of two words carries too many.
+inline constexpr uint32_t kCrc32X33 = 0x{reflected(power_of_x(33), 32):08x};
+inline constexpr uint32_t kCrc32X33Inverse = 0x{
+    reflected(inverse(power_of_x(33)), 32):08x};
 
 }}  // namespace caisson::cpu
 """

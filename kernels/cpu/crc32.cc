@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "kernels/cpu/crc32_constants.h"
+#include "kernels/cpu/crc32_multiply.h"
 #include "kernels/cpu/crc32_table.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -42,6 +43,10 @@ namespace caisson::cpu::HWY_NAMESPACE {
 
 uint32_t AdvanceCrc32(uint32_t state, const uint8_t* src, size_t bytes) {
   return Crc32ByTable(state, src, bytes);
+}
+
+uint32_t MultiplyWords(uint32_t a, uint32_t b) {
+  return MultiplyCrc32ByBit(MultiplyCrc32ByBit(a, b), kCrc32X33);
 }
 
 #else
@@ -140,18 +145,30 @@ HWY_INLINE BlockVec FoldTail(BlockVec block, const uint8_t* src, size_t bytes) {
   return Fold(Load(d, both), Past<kBlock>(d), Load(d, both + kBlock));
 }
 
+// The remainder of the first 96 bits of `value`, the others being 0: subtracts
+// the multiple of P that clears the first 64 of them.
+HWY_INLINE uint32_t Barrett(BlockVec value) {
+  const Block d;
+  const BlockVec quotient = hn::CLMulLower(value, hn::Set(d, kCrc32Quotient));
+  const BlockVec multiple =
+      hn::CLMulLower(quotient, hn::Set(d, kCrc32Polynomial));
+  return static_cast<uint32_t>(hn::ExtractLane(hn::Xor(value, multiple), 1));
+}
+
 // The remainder of `block` followed by 32 zero bits.
 HWY_INLINE uint32_t Reduce(BlockVec block) {
   const Block d;
   // 128 bits and the 32 zeros to 96 bits.
-  const BlockVec shorter =
-      hn::Xor(hn::CLMulLower(block, hn::Set(d, kCrc32Fold64)),
-              hn::ShiftRightBytes<8>(d, block));
-  // Barrett: subtract the multiple of P that clears the first 64 of them.
-  const BlockVec quotient = hn::CLMulLower(shorter, hn::Set(d, kCrc32Quotient));
-  const BlockVec multiple =
-      hn::CLMulLower(quotient, hn::Set(d, kCrc32Polynomial));
-  return static_cast<uint32_t>(hn::ExtractLane(hn::Xor(shorter, multiple), 1));
+  return Barrett(hn::Xor(hn::CLMulLower(block, hn::Set(d, kCrc32Fold64)),
+                         hn::ShiftRightBytes<8>(d, block)));
+}
+
+// The product of two reflected words has 63 bits, so that its coefficients
+// stand one place too high, x^1; Barrett takes 32 bits of zero after it, x^32.
+uint32_t MultiplyWords(uint32_t a, uint32_t b) {
+  const Block d;
+  return Barrett(
+      hn::CLMulLower(hn::Set(d, uint64_t{a}), hn::Set(d, uint64_t{b})));
 }
 
 uint32_t AdvanceCrc32(uint32_t state, const uint8_t* src, size_t bytes) {
@@ -194,9 +211,14 @@ HWY_AFTER_NAMESPACE();
 namespace caisson {
 namespace cpu {
 HWY_EXPORT(AdvanceCrc32);
+HWY_EXPORT(MultiplyWords);
 
 static uint32_t Advance(uint32_t state, const uint8_t* src, size_t bytes) {
   return HWY_DYNAMIC_DISPATCH(AdvanceCrc32)(state, src, bytes);
+}
+
+uint32_t MultiplyCrc32(uint32_t a, uint32_t b) {
+  return HWY_DYNAMIC_DISPATCH(MultiplyWords)(a, b);
 }
 }  // namespace cpu
 

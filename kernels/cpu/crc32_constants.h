@@ -29,4 +29,8 @@ inline constexpr uint64_t kCrc32Fold64 = 0xccaa009e;
 inline constexpr uint64_t kCrc32Quotient = 0xb4e5b025f7011641;
 inline constexpr uint64_t kCrc32Polynomial = 0x1db710641;
 
+// x^33 and its inverse: what a product of two words carries too many.
+inline constexpr uint32_t kCrc32X33 = 0x76dc4190;
+inline constexpr uint32_t kCrc32X33Inverse = 0xb66b1fa6;
+
 }  // namespace caisson::cpu

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <string>
@@ -151,10 +152,7 @@ TEST_P(Crc32Test, ContinuesFromEveryByte) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AllTargets, Crc32Test,
-                         testing::ValuesIn(RunnableSimdTargets()), TableName);
-
-TEST(Crc32Combine, IsTheCrcOfTheConcatenation) {
+TEST_P(Crc32Test, CombinesToTheCrcOfTheConcatenation) {
   std::mt19937 random(4);
   const std::vector<std::byte> bytes = RandomBytes(100'000, 4);
   const uint32_t whole = ZlibCrc32(0, bytes);
@@ -166,12 +164,12 @@ TEST(Crc32Combine, IsTheCrcOfTheConcatenation) {
   }
 }
 
-TEST(Crc32Combine, OfNothingIsTheOther) {
+TEST_P(Crc32Test, CombinedWithNothingIsTheOther) {
   EXPECT_EQ(Crc32Combine(0xCBF43926, 0, 0), 0xCBF43926u);
   EXPECT_EQ(Crc32Combine(0, 0xCBF43926, 9), 0xCBF43926u);
 }
 
-TEST(Crc32Combine, MatchesZlibAtEveryMagnitude) {
+TEST_P(Crc32Test, CombinesAsZlibDoesAtEveryMagnitude) {
   std::mt19937_64 random(5);
   for (int bits = 1; bits < 63; ++bits) {  // zlib takes a signed length
     for (int i = 0; i < 20; ++i) {
@@ -185,7 +183,7 @@ TEST(Crc32Combine, MatchesZlibAtEveryMagnitude) {
   }
 }
 
-TEST(Crc32Combine, AppendsRunsOfZeroTooLongToRead) {
+TEST_P(Crc32Test, CombinesRunsOfZeroTooLongToRead) {
   const uint32_t crc_a = 0xCBF43926;
   for (int log2_bytes = 0; log2_bytes < 64; ++log2_bytes) {
     const Map zeros = ZeroBytes(log2_bytes);
@@ -197,7 +195,7 @@ TEST(Crc32Combine, AppendsRunsOfZeroTooLongToRead) {
   }
 }
 
-TEST(Crc32Combine, IsAssociative) {
+TEST_P(Crc32Test, CombinesInAnyOrder) {
   std::mt19937_64 random(6);
   for (int i = 0; i < 1000; ++i) {
     const auto a = static_cast<uint32_t>(random());
@@ -210,6 +208,43 @@ TEST(Crc32Combine, IsAssociative) {
         << bytes_b << " and " << bytes_c << " bytes";
   }
 }
+
+TEST_P(Crc32Test, CopiesInTheSamePass) {
+  const GuardedBuffer source(70'000);
+  const GuardedBuffer target(70'000);
+  FillRandom(source.all(), 7);
+  for (const size_t bytes : {0, 1, 63, 64, 1000, 8192, 8193, 65'537}) {
+    const Bytes src = source.AtEnd(bytes);
+    const auto dst = target.AtEnd(bytes, bytes % 5);
+    FillRandom(target.all(), 8);
+    std::vector<std::byte> expected(target.all().begin(), target.all().end());
+    std::copy(src.begin(), src.end(),
+              expected.begin() + (dst.data() - target.all().data()));
+    EXPECT_EQ(Crc32Copy(0x1234, src, dst.data()), ZlibCrc32(0x1234, src));
+    EXPECT_TRUE(std::ranges::equal(target.all(), expected)) << bytes;
+  }
+}
+
+TEST_P(Crc32Test, SwapsInTheSamePass) {
+  std::vector<std::byte> src = RandomBytes(4096 * 3 + 8, 9);
+  for (const size_t width : {2, 4, 8}) {
+    std::vector<std::byte> swapped = src;
+    for (size_t i = 0; i < swapped.size(); i += width) {
+      std::reverse(swapped.begin() + i, swapped.begin() + i + width);
+    }
+    std::vector<std::byte> found(src.size());
+    EXPECT_EQ(Crc32CopySwapped(5, src, width, found.data()),
+              ZlibCrc32(5, swapped));
+    EXPECT_EQ(found, swapped);
+    // In place.
+    EXPECT_EQ(Crc32CopySwapped(5, found, width, found.data()),
+              ZlibCrc32(5, src));
+    EXPECT_EQ(found, src);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTargets, Crc32Test,
+                         testing::ValuesIn(RunnableSimdTargets()), TableName);
 
 }  // namespace
 }  // namespace caisson
