@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
 #include "core/engine/piece_io.h"
 #include "core/engine/reader_impl.h"
@@ -64,20 +65,6 @@ TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage) {
   if (!storage.pieces.empty()) info.offset = storage.pieces.front().offset;
   if (storage.pieces.size() == 1) info.crc32 = storage.pieces.front().crc32;
   return info;
-}
-
-// ["a.b", 0]: unlike the joined name, no other path has the same.
-std::string Spelled(const Path& path) {
-  std::string text;
-  for (const PathStep& step : path) {
-    if (!text.empty()) text += ", ";
-    if (const auto* name = std::get_if<std::string>(&step)) {
-      text += '"' + *name + '"';
-    } else {
-      text += std::to_string(std::get<int64_t>(step));
-    }
-  }
-  return "[" + text + "]";
 }
 
 }  // namespace
