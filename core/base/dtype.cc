@@ -112,6 +112,12 @@ size_t ByteWidth(DType dtype) {
 
 size_t SwapWidth(DType dtype) { return RowOf(dtype).swap; }
 
+bool IsFloating(DType dtype) {
+  // "float32", "bfloat16", "float8_e5m2", "float4_e2m1fn_x2"
+  const std::string_view name = Name(dtype);
+  return name.starts_with("float") || name.starts_with("bfloat");
+}
+
 std::string_view TorchStorageClass(DType dtype) {
   return RowOf(dtype).torch_class;
 }

@@ -9,9 +9,9 @@ namespace {
 
 class Cloner {
  public:
-  explicit Cloner(
-      const std::function<StorageHandle(const StorageHandle&)>& storage)
-      : make_storage_(storage) {}
+  Cloner(const std::function<StorageHandle(const StorageHandle&)>& storage,
+         const std::function<void(TensorView&)>& view)
+      : make_storage_(storage), change_view_(view) {}
 
   Node Clone(const Node& node) {
     if (node.none()) return node;
@@ -62,6 +62,7 @@ class Cloner {
   Node Copy(const TensorView& view) {
     TensorView copy = view;
     copy.storage = Storage(view.storage);
+    if (change_view_) change_view_(copy);
     return copy;
   }
 
@@ -81,6 +82,7 @@ class Cloner {
   }
 
   const std::function<StorageHandle(const StorageHandle&)>& make_storage_;
+  const std::function<void(TensorView&)>& change_view_;
   std::unordered_map<const void*, Node> nodes_;
   std::unordered_map<const void*, StorageHandle> storages_;
 };
@@ -89,8 +91,9 @@ class Cloner {
 
 Node CloneTree(
     const Node& root,
-    const std::function<StorageHandle(const StorageHandle&)>& storage) {
-  return Cloner(storage).Clone(root);
+    const std::function<StorageHandle(const StorageHandle&)>& storage,
+    const std::function<void(TensorView&)>& view) {
+  return Cloner(storage, view).Clone(root);
 }
 
 }  // namespace caisson

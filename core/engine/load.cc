@@ -3,6 +3,7 @@
 // Reader::Load: the whole state into memory of its own.
 #include <memory>
 #include <new>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/cast_plan.h"
 #include "core/engine/reader_impl.h"
 #include "core/engine/storage_io.h"
 
@@ -45,29 +47,57 @@ Status MakeResident(Storage& storage) {
   return Status::Ok();
 }
 
+// What `storage` is once it is converted.
+void Describe(const StorageCast& cast, Storage& storage) {
+  storage.region.bytes = cast.bytes;
+  storage.dtype.reset();
+  if (!TorchStorageClass(cast.to).empty()) storage.dtype = cast.to;
+}
+
 }  // namespace
 
 Result<State> Reader::Load(const LoadOptions& options) const {
   if (!options.keep_unknown) CAISSON_RETURN_IF_ERROR(impl_->CheckGlobals());
+  const Layout& layout = impl_->layout;
+  const Result<CastPlan> planned = PlanCasts(layout, options.casts);
+  if (!planned) return planned.error().WithContext(impl_->source.name());
+  const CastPlan& casts = *planned;
+
   std::unordered_map<const Storage*, StorageHandle> copies;
+  std::unordered_map<const Storage*, DType> converted;  // copies, to what
   State state;
-  state.profile = impl_->layout.state.profile;
-  state.root =
-      CloneTree(impl_->layout.state.root, [&](const StorageHandle& described) {
+  state.profile = layout.state.profile;
+  state.root = CloneTree(
+      layout.state.root,
+      [&](const StorageHandle& described) {
         auto copy = std::make_shared<Storage>(*described);
         copies.emplace(described.get(), copy);
+        const auto cast = casts.find(described.get());
+        if (cast != casts.end()) {
+          Describe(cast->second, *copy);
+          converted.emplace(copy.get(), cast->second.to);
+        }
         return copy;
+      },
+      [&](TensorView& view) {
+        const auto cast = converted.find(view.storage.get());
+        if (cast != converted.end()) view.spec.dtype = cast->second;
       });
+
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
-  for (const StorageLayout& storage : impl_->layout.storages) {
+  for (const StorageLayout& storage : layout.storages) {
     const auto found = copies.find(storage.handle.get());
     if (found == copies.end()) continue;  // the pickle drops it again
     Storage& copy = *found->second;
     CAISSON_RETURN_IF_ERROR(MakeResident(copy));
-    CAISSON_RETURN_IF_ERROR(ReadStorage(impl_->source, storage, 0,
-                                        {copy.region.data, copy.region.bytes},
-                                        check)
-                                .status());
+    const std::span<std::byte> dst(copy.region.data, copy.region.bytes);
+    const auto cast = casts.find(storage.handle.get());
+    const Result<StorageRead> read =
+        cast == casts.end()
+            ? ReadStorage(impl_->source, storage, 0, dst, check)
+            : ReadStorageAs(impl_->source, storage, cast->second.from,
+                            cast->second.to, dst, check);
+    CAISSON_RETURN_IF_ERROR(read.status());
   }
   return state;
 }

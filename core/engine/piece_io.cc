@@ -35,11 +35,13 @@ std::string Hex8(uint32_t value) {
   return text;
 }
 
-// Brings blocks into native order in place and adds up their CRC.
+// Brings blocks into native order in place, or into another dtype elsewhere,
+// and adds up their CRC.
 class BlockFinisher {
  public:
   BlockFinisher(const Piece& piece, DType dtype, CrcCheck check)
       : piece_(piece),
+        dtype_(dtype),
         compare_(check == CrcCheck::kOn && piece.crc32.has_value()),
         swap_(piece.order != kNativeOrder && SwapWidth(dtype) > 1) {
     step_.op = swap_ ? Op::kByteSwap : Op::kCopy;
@@ -49,18 +51,15 @@ class BlockFinisher {
 
   Status Finish(std::span<std::byte> block) {
     if (!compare_ && !swap_) return Status::Ok();
-    CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
-                             KernelsFor(Device::Cpu()));
-    uint32_t crc = 0;
-    Job job;
-    job.src = block.data();
-    job.dst = swap_ ? block.data() : nullptr;
-    job.elems = block.size() / ByteWidth(step_.from);
-    job.crc = compare_ ? &crc : nullptr;
-    CAISSON_RETURN_IF_ERROR(
-        kernels->transform(step_, std::span(&job, 1), {}, {}));
-    crc_ = Crc32Combine(crc_, crc, block.size());
-    return Status::Ok();
+    return Run(step_, block, swap_ ? block.data() : nullptr, compare_);
+  }
+
+  // `dst` gets the elements of `block` as `to`. Swapped ones become native in
+  // the block first.
+  Status FinishAs(DType to, std::span<std::byte> block, std::byte* dst) {
+    if (swap_) CAISSON_RETURN_IF_ERROR(Finish(block));
+    const Step convert = {Op::kConvert, dtype_, to, CrcOf::kSource};
+    return Run(convert, block, dst, compare_ && !swap_);
   }
 
   // Whether the CRC was compared.
@@ -74,7 +73,24 @@ class BlockFinisher {
   }
 
  private:
+  Status Run(const Step& step, std::span<const std::byte> block, std::byte* dst,
+             bool sum) {
+    CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
+                             KernelsFor(Device::Cpu()));
+    uint32_t crc = 0;
+    Job job;
+    job.src = block.data();
+    job.dst = dst;
+    job.elems = block.size() / ByteWidth(step.from);
+    job.crc = sum ? &crc : nullptr;
+    CAISSON_RETURN_IF_ERROR(
+        kernels->transform(step, std::span(&job, 1), {}, {}));
+    if (sum) crc_ = Crc32Combine(crc_, crc, block.size());
+    return Status::Ok();
+  }
+
   const Piece& piece_;
+  const DType dtype_;
   const bool compare_;
   const bool swap_;
   Step step_;
@@ -118,6 +134,36 @@ Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
       CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + at, block, what));
     }
     CAISSON_RETURN_IF_ERROR(finisher.Finish(block));
+  }
+  return finisher.Compare(source, what);
+}
+
+Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
+                         DType from, DType to, std::span<std::byte> dst,
+                         CrcCheck check, const std::string& what) {
+  const bool raw = piece.encoding == Encoding::kRaw;
+  if (!raw && piece.encoding != Encoding::kDeflate) {
+    return Undecodable(source, what);
+  }
+  const uint64_t bytes = dst.size() / ByteWidth(to) * ByteWidth(from);
+  CAISSON_ASSIGN_OR_RETURN(
+      const HostBytes memory,
+      Allocate(raw ? std::min<uint64_t>(kBlockBytes, bytes) : bytes, what));
+  if (!raw) {
+    const std::span<std::byte> decoded(memory.get(), bytes);
+    CAISSON_RETURN_IF_ERROR(Inflate(source, piece, decoded, what));
+  }
+  BlockFinisher finisher(piece, from, check);
+  std::byte* next = dst.data();
+  for (uint64_t at = 0; at < bytes; at += kBlockBytes) {
+    const std::span<std::byte> block(
+        raw ? memory.get() : memory.get() + at,
+        std::min<uint64_t>(kBlockBytes, bytes - at));
+    if (raw) {
+      CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + at, block, what));
+    }
+    CAISSON_RETURN_IF_ERROR(finisher.FinishAs(to, block, next));
+    next += block.size() / ByteWidth(from) * ByteWidth(to);
   }
   return finisher.Compare(source, what);
 }

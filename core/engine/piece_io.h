@@ -31,6 +31,16 @@ Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
                        DType dtype, std::span<std::byte> dst, CrcCheck check,
                        const std::string& what);
 
+// Fills dst with the elements of `piece` as `to`; the file has them as `from`.
+// Takes a block of scratch for a raw piece, and the decoded piece for another.
+//
+// REQUIRES: the piece's decoded size is elems * ByteWidth(from), and dst's
+// elems * ByteWidth(to), for some elems; the CPU's kernels convert the pair.
+// Errors: those of ReadPiece.
+Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
+                         DType from, DType to, std::span<std::byte> dst,
+                         CrcCheck check, const std::string& what);
+
 // Fills dst with the bytes [offset, offset + dst.size()) of `piece`, unchecked.
 //
 // REQUIRES: the piece is raw; where its bytes are swapped, offset and

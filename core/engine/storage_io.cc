@@ -279,6 +279,29 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
   return read;
 }
 
+Result<StorageRead> ReadStorageAs(const ByteSource& source,
+                                  const StorageLayout& storage, DType from,
+                                  DType to, std::span<std::byte> dst,
+                                  CrcCheck check) {
+  const std::string what = "record '" + storage.record + "'";
+  const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
+  // What `units` of the storage take in dst.
+  const auto converted = [&](uint64_t units) {
+    return units * width / ByteWidth(from) * ByteWidth(to);
+  };
+  StorageRead read;
+  for (const Piece& piece : storage.pieces) {
+    const auto part =
+        dst.subspan(converted(piece.first_elem), converted(piece.elems));
+    CAISSON_ASSIGN_OR_RETURN(
+        const bool checked,
+        ReadPieceAs(source, piece, from, to, part, check, what));
+    read.file_bytes += piece.stored_bytes;
+    read.checked = read.checked && checked;
+  }
+  return read;
+}
+
 Result<StorageRead> ReadView(const ByteSource& source,
                              const StorageLayout& storage,
                              const TensorView& view, std::span<std::byte> dst,

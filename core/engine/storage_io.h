@@ -29,6 +29,16 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
                                 const StorageLayout& storage, uint64_t offset,
                                 std::span<std::byte> dst, CrcCheck check);
 
+// Fills dst with all elements of the storage, which has them as `from`, as
+// `to`.
+//
+// REQUIRES: dst.size() is what ReadPieceAs() wants, for all pieces together.
+// Errors: those of ReadPieceAs.
+Result<StorageRead> ReadStorageAs(const ByteSource& source,
+                                  const StorageLayout& storage, DType from,
+                                  DType to, std::span<std::byte> dst,
+                                  CrcCheck check);
+
 // Fills dst with the elements of `view`, dense and row-major. Reads little
 // more than what the view touches. A view that spans the whole storage is
 // checked, unless it leaves out most of a large one.

@@ -88,6 +88,10 @@ size_t ByteWidth(DType dtype);
 // complex type, else the element. 1 means that byte order does not matter.
 size_t SwapWidth(DType dtype);
 
+// Whether torch's is_floating_point is true of it, or, of the types that torch
+// lacks, would be: every binary floating-point type, complex ones not.
+bool IsFloating(DType dtype);
+
 // The class in the module `torch` that names this type in the persistent id
 // of a storage ("FloatStorage"), or empty where torch.save writes an
 // UntypedStorage. formats.md 2.5.

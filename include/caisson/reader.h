@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "caisson/adapter.h"
+#include "caisson/dtype.h"
 #include "caisson/memory.h"
 #include "caisson/state.h"
 #include "caisson/status.h"
@@ -72,6 +73,14 @@ struct ReadReport {
   uint64_t bytes_read = 0;  // from the file
 };
 
+// Which tensors a load converts, and to which floating type.
+struct Cast {
+  // The joined names that it covers: '*' stands for any characters, dots too,
+  // '?' for one byte.
+  std::string name_glob;
+  DType dtype = DType::kFloat32;
+};
+
 struct LoadOptions {
   // Check CRCs, in the same pass as the copy. Default: on.
   bool verify = true;
@@ -79,6 +88,15 @@ struct LoadOptions {
   // Keep what torch.load(weights_only=True) would refuse as nodes that name it,
   // so that the state can be looked at and written again. Default: refuse it.
   bool keep_unknown = false;
+
+  // Converts floating tensors on their way into memory, rounding to nearest
+  // even, as torch's `.to(dtype)` does; what is too large becomes infinite, or
+  // NaN in a type without infinities. CRCs are those of the file's bytes. The
+  // first cast that covers a tensor decides; integer, bool, complex and
+  // quantised tensors, and the parameters of quantised ones, stay as they are,
+  // as do meta tensors, which have no storage. A storage is converted as a
+  // whole, and keeps its number of elements.
+  std::vector<Cast> casts = {};
 };
 
 struct LoadIntoOptions {
@@ -165,6 +183,12 @@ class Reader {
   //
   // Errors: those of Read; kUnsupported, naming it, if the file uses a global
   // that torch.load(weights_only=True) would refuse and options do not keep it.
+  // Before the first byte of a storage is read, for casts: kNotFound for a glob
+  // that covers no tensor; kInvalidArgument for a dtype or, if that is all it
+  // covers, tensors that are not floating, and for views of one storage that
+  // would get different dtypes; kUnsupported, naming the tensor, for a pair of
+  // dtypes that has no kernel, and for a tensor whose dtype is not that of its
+  // storage or is told elsewhere in the file too.
   Result<State> Load(const LoadOptions& options = {}) const;
 
   // Fills the tensors of `state`, which has the same paths, from the file;

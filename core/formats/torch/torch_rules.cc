@@ -44,6 +44,11 @@ void EmitBits(const TensorView& view, pickle::Emitter& emit) {
   emit.Op(count == 2 ? Opcode::kSetItems : Opcode::kSetItem);
 }
 
+// The function that takes what EmitTensorArgs() gives.
+std::string_view RebuildName(DType dtype) {
+  return ClassOf(dtype) ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3";
+}
+
 bool IsCall(const Object& object, std::string_view module,
             std::string_view name) {
   return object.global().module == module && object.global().name == name;
@@ -125,8 +130,7 @@ Status TorchRules::EmitTensor(const TensorView& view,
                                    "': PyTorch has no " +
                                    std::string(Name(dtype)));
   }
-  pickler.emit().Global("torch._utils", ClassOf(dtype) ? "_rebuild_tensor_v2"
-                                                       : "_rebuild_tensor_v3");
+  pickler.emit().Global("torch._utils", RebuildName(dtype));
   CAISSON_RETURN_IF_ERROR(EmitTensorArgs(view, pickler));
   pickler.emit().Op(Opcode::kReduce);
   return Status::Ok();
@@ -153,7 +157,8 @@ Result<bool> TorchRules::EmitArgs(const Object& object,
     const TensorView* view = args->items[2].As<TensorView>();
     if (view == nullptr) return false;
     emit.OpenTuple(4);
-    CAISSON_RETURN_IF_ERROR(pickler.Save(args->items[0]));
+    // Its first argument, after a cast too.
+    emit.Global("torch._utils", RebuildName(view->spec.dtype));
     CAISSON_RETURN_IF_ERROR(pickler.Save(args->items[1]));
     CAISSON_RETURN_IF_ERROR(EmitTensorArgs(*view, pickler));
     CAISSON_RETURN_IF_ERROR(pickler.Save(args->items[3]));
