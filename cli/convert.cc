@@ -4,25 +4,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "caisson/edit.h"
 #include "caisson/reader.h"
 #include "caisson/writer.h"
 #include "cli/commands.h"
+#include "cli/convert_options.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
 
 namespace caisson::cli {
 namespace {
-
-struct ConvertOptions {
-  std::string in;
-  std::string out;
-  bool drop = false;
-};
 
 // Records that the state does not carry are lost only if that was asked for.
 Status CheckExtras(const Reader& reader, const ConvertOptions& options) {
@@ -46,6 +44,37 @@ Status CheckExtras(const Reader& reader, const ConvertOptions& options) {
   return Status::Ok();
 }
 
+// "cast 12 tensors from float32 to bfloat16", one line for each such pair.
+// Both hold the tensors of one file in one order.
+Result<std::string> CastText(const Reader& reader, const State& loaded) {
+  std::map<std::pair<DType, DType>, uint64_t> counts;
+  const Result<std::vector<NamedTensor>> tensors = loaded.Tensors();
+  if (!tensors) return tensors.error();
+  for (size_t i = 0; i < tensors->size(); ++i) {
+    const DType from = reader.tensors()[i].view.spec.dtype;
+    const DType to = (*tensors)[i].view->spec.dtype;
+    if (from != to) ++counts[{from, to}];
+  }
+  std::string text;
+  for (const auto& [pair, count] : counts) {
+    text += fmt::format("cast {} from {} to {}\n", Plural(count, "tensor"),
+                        Name(pair.first), Name(pair.second));
+  }
+  return text.empty() ? "no tensor needed a cast\n" : text;
+}
+
+// Renames in order, and says so.
+Result<std::string> RenameAll(const ConvertOptions& options, State& state) {
+  std::string text;
+  for (const KeyChange& change : options.renames) {
+    const Status status = Rename(state, change.from, change.to);
+    if (!status.ok()) return status.WithContext(options.in);
+    text += fmt::format("renamed {} to {}\n", Printable(change.from),
+                        Printable(change.to));
+  }
+  return text;
+}
+
 int RunConvert(const ConvertOptions& options) {
   const Stopwatch watch;
   const Result<Reader> reader = Reader::Open(options.in);
@@ -62,14 +91,29 @@ int RunConvert(const ConvertOptions& options) {
   // What torch.load would refuse is written again as it is, never run.
   LoadOptions load;
   load.keep_unknown = true;
-  const Result<State> state = reader->Load(load);
+  load.casts = options.casts;
+  Result<State> state = reader->Load(load);
   progress.Clear();
   if (!state) return Fail(state.error());
+
+  std::string done;
+  if (!options.casts.empty()) {
+    const Result<std::string> text = CastText(*reader, *state);
+    if (!text) return Fail(text.error());
+    done += *text;
+  }
+  const Result<std::string> renamed = RenameAll(options, *state);
+  if (!renamed) return Fail(renamed.error());
+  done += *renamed;
+
   progress.Show(in_bytes, "writing " + options.out);
-  Writer writer;
+  WriteOptions write;
+  write.profile = options.profile;
+  Writer writer(write);
   const Result<WriteReport> report = writer.Write(*state, options.out);
   progress.Clear();
   if (!report) return Fail(report.error());
+  Print(done);
   Print(fmt::format("{} -> {}: {}\n", Printable(options.in),
                     Printable(options.out),
                     WorkText(report->file_bytes, "", watch.seconds())));
@@ -82,14 +126,7 @@ void AddConvert(CLI::App& app, Action* action) {
   const auto options = std::make_shared<ConvertOptions>();
   CLI::App* command =
       app.add_subcommand("convert", "Writes a file again, all bytes checked");
-  command->add_option("IN", options->in, "the file to read")->required();
-  command
-      ->add_option("OUT", options->out,
-                   "the file to write; may be IN, which is then replaced as "
-                   "a whole or not at all")
-      ->required();
-  command->add_flag("--drop", options->drop,
-                    "leave out records that are no part of the state");
+  AddConvertOptions(*command, options.get());
   command->callback([options, action] {
     *action = [options] { return RunConvert(*options); };
   });

@@ -16,12 +16,13 @@ import unittest
 from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, run
 from convert_cases import ConvertTest
+from convert_edit_cases import ConvertEditTest
 from ls_cases import LsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "CatTest", "ConvertTest", "LsTest", "MainTest", "ProgressTest",
-    "VerifyTest",
+    "CatTest", "ConvertEditTest", "ConvertTest", "LsTest", "MainTest",
+    "ProgressTest", "VerifyTest",
 ]
 
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/convert_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/Error.hpp>
+#include <CLI/Option.hpp>
+#include <functional>
+#include <string_view>
+
+#include "caisson/dtype.h"
+#include "cli/terminal.h"
+
+namespace caisson::cli {
+namespace {
+
+// Adds an option that takes one value each time it is given, which `take` gets
+// as it stands; what is wrong with it comes back, or "".
+CLI::Option* AddRepeated(
+    CLI::App& command, const std::string& name, const std::string& value,
+    const std::string& help,
+    const std::function<std::string(const std::string&)>& take) {
+  const auto take_all = [name, take](const std::vector<std::string>& values) {
+    for (const std::string& text : values) {
+      const std::string problem = take(text);
+      if (problem.empty()) continue;
+      throw CLI::ValidationError(
+          fmt::format("{}: '{}': {}", name, Abbreviated(text, 200), problem));
+    }
+    return true;
+  };
+  return command.add_option(name, CLI::callback_t(take_all), help)
+      ->type_name(value)
+      ->type_size(1)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+// A dtype has no '=', so the last one ends the glob.
+std::string TakeCast(const std::string& text, std::vector<Cast>* casts) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) {
+    return "expected NAME_GLOB=DTYPE";
+  }
+  const std::string name = text.substr(equals + 1);
+  const std::optional<DType> dtype = ParseDType(name);
+  if (!dtype) return fmt::format("'{}' is no dtype", Abbreviated(name, 100));
+  casts->push_back({text.substr(0, equals), *dtype});
+  return "";
+}
+
+std::string TakeRename(const std::string& text,
+                       std::vector<KeyChange>* renames) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    return "expected OLD=NEW";
+  }
+  renames->push_back({text.substr(0, equals), text.substr(equals + 1)});
+  return "";
+}
+
+std::string TakeProfile(const std::string& text,
+                        std::optional<Profile>* profile) {
+  if (text == "1.13") {
+    *profile = Profile::Torch1_13();
+  } else if (text == "2.6") {
+    *profile = Profile::Torch2_6();
+  } else if (text == "2.7") {
+    *profile = Profile::Torch2_7();
+  } else {
+    return "expected 1.13, 2.6 or 2.7";
+  }
+  return "";
+}
+
+}  // namespace
+
+void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
+  command.add_option("IN", options->in, "the file to read")->required();
+  command
+      .add_option("OUT", options->out,
+                  "the file to write; may be IN, which is then replaced as "
+                  "a whole or not at all")
+      ->required();
+  AddRepeated(command, "--cast", "NAME_GLOB=DTYPE",
+              "convert the floating tensors with such names in IN to bfloat16, "
+              "float16, ...; '*' stands for anything, dots too, '?' for one "
+              "byte; the first that covers a tensor decides",
+              [options](const std::string& text) {
+                return TakeCast(text, &options->casts);
+              });
+  AddRepeated(command, "--rename", "OLD=NEW",
+              "give the entry of a dict that ls calls OLD, a tensor or "
+              "anything else, another key; NEW is its whole new name; done in "
+              "the order given",
+              [options](const std::string& text) {
+                return TakeRename(text, &options->renames);
+              });
+  AddRepeated(command, "--profile", "1.13|2.6|2.7",
+              "lay the file out, and name its folder after OUT, as that "
+              "release of torch does; without it as IN is",
+              [options](const std::string& text) {
+                return TakeProfile(text, &options->profile);
+              })
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  command.add_flag("--drop", options->drop,
+                   "leave out records that are no part of the state");
+}
+
+}  // namespace caisson::cli
