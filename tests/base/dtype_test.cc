@@ -116,6 +116,19 @@ TEST(DType, HasAsManyNamesAsTheFormatsDefine) {
   EXPECT_EQ(safetensors.size(), 22u);  // formats.md 4.3
 }
 
+// As torch 2.13's is_floating_point, and the two types that it lacks.
+TEST(DType, KnowsWhatIsFloating) {
+  std::set<std::string_view> floating;
+  for (const DType dtype : AllDTypes()) {
+    if (IsFloating(dtype)) floating.insert(Name(dtype));
+  }
+  EXPECT_EQ(floating, (std::set<std::string_view>{
+                          "float64", "float32", "float16", "bfloat16",
+                          "float8_e5m2", "float8_e4m3fn", "float8_e5m2fnuz",
+                          "float8_e4m3fnuz", "float8_e8m0fnu",
+                          "float4_e2m1fn_x2", "float6_e2m3", "float6_e3m2"}));
+}
+
 TEST(DType, RefusesNamesThatNobodyHas) {
   for (const std::string_view name :
        {"", "float", "Float32", "float32 ", "torch.float32", "half", "F32",

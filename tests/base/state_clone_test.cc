@@ -126,6 +126,32 @@ TEST(CloneTree, AsksOnceForEachStorage) {
   EXPECT_EQ(items[1].As<TensorView>()->offset, 1u);
 }
 
+TEST(CloneTree, LetsEachCopiedViewBeChangedOverItsNewStorage) {
+  static float values[2] = {};
+  const TensorView a = DenseTensor(DType::kFloat32, {2}, values);
+  TensorView b = a;
+  b.spec.shape = {1};
+  const Node shared = a;
+  int views = 0;
+  const Node copy = CloneTree(
+      List{{shared, shared, b}},
+      [](const StorageHandle& storage) {
+        auto made = std::make_shared<Storage>(*storage);
+        made->location = "new";
+        return made;
+      },
+      [&](TensorView& view) {
+        EXPECT_EQ(view.storage->location.str(), "new");
+        view.spec.dtype = DType::kInt32;
+        ++views;
+      });
+  EXPECT_EQ(views, 2);
+  for (const Node& item : copy.As<List>()->items) {
+    EXPECT_EQ(item.As<TensorView>()->spec.dtype, DType::kInt32);
+  }
+  EXPECT_EQ(shared.As<TensorView>()->spec.dtype, DType::kFloat32);
+}
+
 TEST(CloneTree, KeepsKeysThatOnlyIdentityTellsApart) {
   Node dict = Dict();
   for (int i = 0; i < 20; ++i) {
