@@ -72,8 +72,6 @@ std::string Shortest(double value) {
   return {text, end};
 }
 
-PathStep StepOf(const Node& key);
-
 std::string Listed(const std::vector<Node>& items) {
   std::string text = "(";
   for (const Node& item : items) {
@@ -82,34 +80,6 @@ std::string Listed(const std::vector<Node>& items) {
     text.append(Join({StepOf(item)}));
   }
   return text.append(")");
-}
-
-// A dict key as a step of a path.
-PathStep StepOf(const Node& key) {
-  if (const std::string* text = key.AsStr()) return *text;
-  if (const bool* truth = key.As<bool>()) return *truth ? "True" : "False";
-  if (const Integer* integer = key.As<Integer>()) {
-    if (const auto small = integer->ToInt64()) return *small;
-    return integer->ToString();
-  }
-  if (const double* number = key.As<double>()) return Shortest(*number);
-  if (const auto* number = key.As<std::complex<double>>()) {
-    std::string text = "(";
-    return text.append(Shortest(number->real()))
-        .append(", ")
-        .append(Shortest(number->imag()))
-        .append(")");
-  }
-  if (const Global* global = key.As<Global>()) return global->dotted();
-  if (const Bytes* bytes = key.As<Bytes>()) return bytes->data;
-  if (const Tuple* tuple = key.As<Tuple>()) return Listed(tuple->items);
-  if (const Set* set = key.As<Set>()) {
-    return std::string("set").append(Listed(set->items));
-  }
-  if (const Object* object = key.As<Object>()) {
-    return object->global().dotted() + Join({StepOf(object->args)});
-  }
-  return key.none() ? "None" : "?";
 }
 
 class Steps {
@@ -191,6 +161,33 @@ class Steps {
 };
 
 }  // namespace
+
+PathStep StepOf(const Node& key) {
+  if (const std::string* text = key.AsStr()) return *text;
+  if (const bool* truth = key.As<bool>()) return *truth ? "True" : "False";
+  if (const Integer* integer = key.As<Integer>()) {
+    if (const auto small = integer->ToInt64()) return *small;
+    return integer->ToString();
+  }
+  if (const double* number = key.As<double>()) return Shortest(*number);
+  if (const auto* number = key.As<std::complex<double>>()) {
+    std::string text = "(";
+    return text.append(Shortest(number->real()))
+        .append(", ")
+        .append(Shortest(number->imag()))
+        .append(")");
+  }
+  if (const Global* global = key.As<Global>()) return global->dotted();
+  if (const Bytes* bytes = key.As<Bytes>()) return bytes->data;
+  if (const Tuple* tuple = key.As<Tuple>()) return Listed(tuple->items);
+  if (const Set* set = key.As<Set>()) {
+    return std::string("set").append(Listed(set->items));
+  }
+  if (const Object* object = key.As<Object>()) {
+    return object->global().dotted() + Join({StepOf(object->args)});
+  }
+  return key.none() ? "None" : "?";
+}
 
 Status ForEachChildAt(const Node& node, const VisitChildAt& visit) {
   return Steps(visit).Of(node);

@@ -206,6 +206,9 @@ struct NodeValue : std::variant<bool, Integer, double, std::complex<double>,
 using PathStep = std::variant<std::string, int64_t>;
 using Path = std::vector<PathStep>;
 
+// A dict key as a step of a path.
+PathStep StepOf(const Node& key);
+
 // The steps joined by '.'.
 std::string Join(const Path& path);
 

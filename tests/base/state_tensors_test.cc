@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names of tensors: State::Tensors() and Join().
+// The names of tensors: State::Tensors(), StepOf() and Join().
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,6 +53,15 @@ TEST(Join, PutsDotsBetweenSteps) {
   EXPECT_EQ(Join({}), "");
   EXPECT_EQ(Join({"a"}), "a");
   EXPECT_EQ(Join({"a", int64_t{-3}, "", "b.c"}), "a.-3..b.c");
+}
+
+TEST(StepOf, KeepsStrsAndIntsAndWritesTheRest) {
+  EXPECT_EQ(StepOf("a.b"), PathStep("a.b"));
+  EXPECT_EQ(StepOf(-3), PathStep(int64_t{-3}));
+  EXPECT_EQ(StepOf(UINT64_MAX), PathStep("18446744073709551615"));
+  EXPECT_EQ(StepOf(true), PathStep("True"));
+  EXPECT_EQ(StepOf(Node()), PathStep("None"));
+  EXPECT_EQ(StepOf(Tuple{{1, "x"}}), PathStep("(1, x)"));
 }
 
 TEST(StateTensors, AreNamedInOrderOfAppearance) {
