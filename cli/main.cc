@@ -32,6 +32,7 @@ int Run(int argc, char** argv) {
   AddCat(app, &action);
   AddVerify(app, &action);
   AddConvert(app, &action);
+  AddDiff(app, &action);
   AddInfo(app, &action);
   try {
     app.parse(argc, argv);

@@ -29,20 +29,6 @@ void FlipSigns(std::span<std::byte> data, size_t width, size_t first,
   }
 }
 
-// What the bits of a view mean for the stored values. torch sets conj on
-// complex types only, and neg on those and on floats.
-void ApplyBits(const TensorView& view, std::span<std::byte> data) {
-  const DType dtype = view.spec.dtype;
-  const ElementClass kind = ClassOf(dtype);
-  const size_t width = ByteWidth(dtype) / NumbersIn(dtype);
-  if (width == 0) return;
-  if (view.conj && kind == ElementClass::kComplex) FlipSigns(data, width, 1, 2);
-  if (view.neg &&
-      (kind == ElementClass::kComplex || kind == ElementClass::kFloat)) {
-    FlipSigns(data, width, 0, 1);
-  }
-}
-
 // Calls visit(numbers) for all of `data`, some at a time.
 template <class Number, class Decode, class Visit>
 void EachBatch(DType dtype, std::span<const std::byte> data, Decode decode,
@@ -180,6 +166,19 @@ Statistics MeasureIntegers(DType dtype, std::span<const std::byte> data) {
 }
 
 }  // namespace
+
+void ApplyBits(const TensorView& view, std::span<std::byte> data) {
+  // torch sets conj on complex types only, and neg on those and on floats.
+  const DType dtype = view.spec.dtype;
+  const ElementClass kind = ClassOf(dtype);
+  const size_t width = ByteWidth(dtype) / NumbersIn(dtype);
+  if (width == 0) return;
+  if (view.conj && kind == ElementClass::kComplex) FlipSigns(data, width, 1, 2);
+  if (view.neg &&
+      (kind == ElementClass::kComplex || kind == ElementClass::kFloat)) {
+    FlipSigns(data, width, 0, 1);
+  }
+}
 
 Result<TensorValues> ReadValues(const Reader& reader, const TensorInfo& tensor,
                                 const std::string& file) {

@@ -32,6 +32,10 @@ struct TensorValues {
 Result<TensorValues> ReadValues(const Reader& reader, const TensorInfo& tensor,
                                 const std::string& file);
 
+// Turns stored elements of `view` into its values: what conj and neg say.
+// REQUIRES: `data` holds whole elements in native byte order.
+void ApplyBits(const TensorView& view, std::span<std::byte> data);
+
 // What can be said of numbers at a glance.
 struct Statistics {
   bool ordered = false;  // there is a least and a greatest: not for complex

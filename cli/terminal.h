@@ -16,7 +16,7 @@
 namespace caisson::cli {
 
 inline constexpr int kFine = 0;
-inline constexpr int kNo = 1;      // damage was found
+inline constexpr int kNo = 1;      // damage was found, files differ
 inline constexpr int kFailed = 2;  // the command could not do its work
 
 // `text` with control characters, marks that reorder text, and bytes that are

@@ -17,11 +17,12 @@ from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, run
 from convert_cases import ConvertTest
 from convert_edit_cases import ConvertEditTest
+from diff_cases import DiffTest
 from ls_cases import LsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "CatTest", "ConvertEditTest", "ConvertTest", "LsTest", "MainTest",
+    "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest", "LsTest", "MainTest",
     "ProgressTest", "VerifyTest",
 ]
 
@@ -79,7 +80,9 @@ class MainTest(CliTest):
 class ProgressTest(CliTest):
     def test_nothing_is_shown_when_piped(self):
         path = self.model()
-        for args in (["verify", path], ["convert", path, path]):
+        for args in (
+            ["verify", path], ["convert", path, path], ["diff", path, path],
+        ):
             done = run(*args)
             self.assertEqual(done.stderr, b"")
             self.assertNotIn(b"\r", done.stdout)
