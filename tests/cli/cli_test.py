@@ -22,8 +22,8 @@ from ls_cases import LsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest", "LsTest", "MainTest",
-    "ProgressTest", "VerifyTest",
+    "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest", "LsTest",
+    "MainTest", "ProgressTest", "VerifyTest",
 ]
 
 
