@@ -22,6 +22,7 @@
 #include "caisson/state.h"
 #include "caisson/writer.h"
 #include "tests/io/scratch_directory.h"
+#include "tests/support/pattern_tensor.h"
 #include "tests/support/random_bytes.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/zip_builder.h"
@@ -36,16 +37,6 @@ inline TensorView RandomTensor(DType dtype, std::vector<int64_t> shape,
   const TensorSpec spec{"", dtype, shape};
   auto bytes = std::make_shared<ByteVector>(RandomBytes(spec.bytes(), seed));
   return DenseTensor(dtype, std::move(shape), bytes->data(), bytes);
-}
-
-// Another view of the same storage.
-inline TensorView ViewOf(const TensorView& base, std::vector<int64_t> shape,
-                         std::vector<int64_t> strides, uint64_t offset = 0) {
-  TensorView view = base;
-  view.spec.shape = std::move(shape);
-  view.strides = std::move(strides);
-  view.offset = offset;
-  return view;
 }
 
 inline std::span<std::byte> BytesOf(const Storage& storage) {
