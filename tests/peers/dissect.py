@@ -9,6 +9,7 @@ itself, because Python's zipfile hides them. Section numbers: docs/formats.md.
 """
 
 import argparse
+import mmap
 import pickletools
 import struct
 import zipfile
@@ -68,7 +69,7 @@ def records(data, archive):
         if info.extra:
             notes.append(f"central_extra: {extra_fields(info.extra)}")
         if info.compress_type == 0:
-            real = zlib.crc32(data[start:end])
+            real = _crc32(data, start, end)
             if real != info.CRC:
                 notes.append(f"real_crc={real:08x}")
         extra = extra_fields(data[at + 30 + n : start])
@@ -82,6 +83,12 @@ def records(data, archive):
         yield info, start, " ".join([line, *notes])
 
 
+def _crc32(data, start, end):
+    """Of a range, without a copy of it."""
+    with memoryview(data) as view, view[start:end] as content:
+        return zlib.crc32(content)
+
+
 def _descriptor(data, at):
     """The length of the data descriptor at `at` (1.5)."""
     if data[at : at + 4] != b"PK\x07\x08":
@@ -93,10 +100,12 @@ def _descriptor(data, at):
 
 
 def dissect(path, pickle):
-    with open(path, "rb") as file:
-        data = file.read()
-    print(f"== {path}: {len(data)} bytes")
-    with zipfile.ZipFile(path) as archive:
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        zipfile.ZipFile(path) as archive,
+    ):
+        print(f"== {path}: {len(data)} bytes")
         listed = list(records(data, archive))
         for _, _, line in listed:
             print(line)
