@@ -178,6 +178,89 @@ TEST(PyTorchStreamWriter, RefusesRecordsAfterTheEnd) {
   EXPECT_EQ(memory.size(), before);
 }
 
+// What is refused leaves neither a file nor a temporary, and the archive can
+// still be finished as if it had not been asked for.
+TEST(PyTorchStreamWriter, LeavesNoFileOfARecordThatItRefused) {
+  for (const std::string& name :
+       {std::string("data.pkl"), std::string("DATA.pkl"), std::string("/abs"),
+        std::string(), std::string("a\0b", 3), std::string(65535, 'n')}) {
+    SCOPED_TRACE(name.substr(0, 20));
+    for (const bool finished : {false, true}) {
+      const ScratchDirectory scratch;
+      {
+        CAISSON_ASSERT_OK_AND_ASSIGN(
+            auto writer, PyTorchStreamWriter::Open(scratch / "a.pt"));
+        CAISSON_ASSERT_OK(WriteText(writer, "data.pkl", "x"));
+        EXPECT_THAT(WriteText(writer, name, "y"),
+                    StatusIs(StatusCode::kInvalidArgument));
+        if (finished) CAISSON_ASSERT_OK(writer.writeEndOfFile());
+      }
+      if (!finished) {
+        EXPECT_THAT(scratch.Names(), testing::IsEmpty());
+        continue;
+      }
+      EXPECT_THAT(scratch.Names(), testing::ElementsAre("a.pt"));
+      CAISSON_ASSERT_OK_AND_ASSIGN(const auto reader,
+                                   PyTorchStreamReader::Open(scratch / "a.pt"));
+      EXPECT_THAT(reader.getAllRecords(),
+                  testing::ElementsAre("data.pkl", "version", "byteorder",
+                                       ".data/serialization_id"));
+    }
+  }
+}
+
+// The records of the end must not be twins of the caller's either.
+TEST(PyTorchStreamWriter, CannotEndAfterATwinOfTheRecordsOfTheEnd) {
+  for (const char* name :
+       {"version", "VERSION", "ByteOrder", ".data/Serialization_ID"}) {
+    const ScratchDirectory scratch;
+    {
+      CAISSON_ASSERT_OK_AND_ASSIGN(auto writer,
+                                   PyTorchStreamWriter::Open(scratch / "a.pt"));
+      CAISSON_ASSERT_OK(WriteText(writer, name, "x"));
+      EXPECT_THAT(writer.writeEndOfFile(),
+                  StatusIs(StatusCode::kInvalidArgument));
+      EXPECT_FALSE(writer.finalized());
+    }
+    EXPECT_THAT(scratch.Names(), testing::IsEmpty()) << name;
+  }
+}
+
+TEST(PyTorchStreamWriter, KeepsAFinishedFileWhateverComesAfter) {
+  const ScratchDirectory scratch;
+  CAISSON_ASSERT_OK_AND_ASSIGN(auto writer,
+                               PyTorchStreamWriter::Open(scratch / "a.pt"));
+  CAISSON_ASSERT_OK(WriteText(writer, "a", "x"));
+  CAISSON_ASSERT_OK(writer.writeEndOfFile());
+  const std::string finished = FileText(scratch / "a.pt");
+  EXPECT_THAT(WriteText(writer, "late", "x"),
+              StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(writer.writeRecord("hole", nullptr, 10),
+              StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_THAT(writer.writeEndOfFile(), StatusIs(StatusCode::kInvalidArgument));
+  EXPECT_EQ(FileText(scratch / "a.pt"), finished);
+  EXPECT_THAT(scratch.Names(), testing::ElementsAre("a.pt"));
+}
+
+// formats.md 8.2: dangerous to who extracts them, harmless as keys.
+TEST(PyTorchStreamWriter, TakesOddNamesAsOpaqueKeys) {
+  const ScratchDirectory scratch;
+  const char* const kNames[] = {"data/../../x", "..", "C:\\x", "a//b", " "};
+  CAISSON_ASSERT_OK_AND_ASSIGN(auto writer,
+                               PyTorchStreamWriter::Open(scratch / "a.pt"));
+  for (const char* name : kNames) {
+    CAISSON_ASSERT_OK(WriteText(writer, name, name));
+  }
+  CAISSON_ASSERT_OK(writer.writeEndOfFile());
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto reader,
+                               PyTorchStreamReader::Open(scratch / "a.pt"));
+  for (const char* name : kNames) {
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Record record, reader.getRecord(name));
+    EXPECT_EQ(Text({record.data.get(), record.size}), name);
+  }
+  EXPECT_THAT(scratch.Names(), testing::ElementsAre("a.pt"));
+}
+
 TEST(PyTorchStreamWriter, LeavesTheOldFileUntilTheEnd) {
   const ScratchDirectory scratch;
   const std::string path = scratch / "model.pt";

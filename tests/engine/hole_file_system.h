@@ -6,7 +6,7 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -18,8 +18,10 @@ class HoleFileSystem final : public FileSystem {
  public:
   ssize_t Write(int fd, std::span<const std::byte> src,
                 uint64_t offset) override {
-    const bool zeros = std::ranges::all_of(
-        src, [](std::byte byte) { return byte == std::byte{0}; });
+    // All bytes are equal to the next one, and one is zero.
+    const bool zeros = src.empty() || (src[0] == std::byte{0} &&
+                                       std::memcmp(src.data(), src.data() + 1,
+                                                   src.size() - 1) == 0);
     if (!zeros) return posix_.Write(fd, src, offset);
     struct stat found;
     if (const int error = posix_.Stat(fd, &found); error < 0) return error;

@@ -30,17 +30,21 @@ namespace caisson {
 inline constexpr uint64_t k4GiB = uint64_t{1} << 32;
 inline constexpr uint64_t kHugeBytes = k4GiB + 7;
 
-// A storage of zeros but for its first byte and the last five, of which only
-// those take memory.
-inline Result<TensorView> HugeTensor() {
-  void* memory = mmap(nullptr, kHugeBytes, PROT_READ | PROT_WRITE,
+// Bytes that are zero and take no memory as long as they are only read.
+inline Result<TensorView> ZeroTensor(uint64_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return Status::OutOfMemory("no address space");
-  const std::shared_ptr<const void> owner(memory, [](const void* old) {
-    munmap(const_cast<void*>(old), kHugeBytes);
+  const std::shared_ptr<const void> owner(memory, [bytes](const void* old) {
+    munmap(const_cast<void*>(old), bytes);
   });
-  TensorView tensor = DenseTensor(
-      DType::kUInt8, {static_cast<int64_t>(kHugeBytes)}, memory, owner);
+  return DenseTensor(DType::kUInt8, {static_cast<int64_t>(bytes)}, memory,
+                     owner);
+}
+
+// Zeros but for the first byte and the last five.
+inline Result<TensorView> HugeTensor() {
+  CAISSON_ASSIGN_OR_RETURN(TensorView tensor, ZeroTensor(kHugeBytes));
   std::byte* data = tensor.storage->region.data;
   data[0] = std::byte{0xab};
   std::memcpy(data + kHugeBytes - 5, "tail!", 5);

@@ -128,7 +128,8 @@ TEST(WriterErrors, RefuseBadOptions) {
                   options);
   }
   for (const std::string& prefix :
-       {std::string(), std::string("a/b"), std::string("a\0b", 3)}) {
+       {std::string(), std::string("a/b"), std::string("a\0b", 3),
+        std::string(65535, 'n')}) {
     WriteOptions options;
     options.profile = Profile();
     options.profile->prefix = prefix;

@@ -4,7 +4,8 @@
 big.py --build-tool PATH
   A state with a storage of 4 GiB + 7 bytes and storages beyond it. Ours and
   what torch.save writes must be the same bytes; stock and Python's zipfile
-  must read ours. Nearly all of these files is a hole, and nearly all memory is
+  must read ours. The same for records whose sizes and header offsets lie around
+  the value from which they need zip64 fields. Nearly all of these files is a hole, and nearly all memory is
   a page of zeros, so that they cost neither disk nor memory; where files have
   no holes the comparison cannot run.
 
@@ -32,6 +33,7 @@ import zip_layout
 _BLOCK = 1 << 20
 _ZEROS = bytes(_BLOCK)
 _GiB = 1 << 30
+_AROUND = (0xFFFFFFFE, 0xFFFFFFFF, 0x100000000)
 _DISK = 64 << 20  # more than the stored blocks of any file here
 
 
@@ -170,10 +172,7 @@ def check_whole(tool, folder, report):
 
 
 def check_holes(tool, folder, report):
-    ours = folder / "ours" / "huge.pt"
-    stock = folder / "stock" / "huge.pt"
-    ours.parent.mkdir()
-    stock.parent.mkdir()
+    ours, stock = build.pair(folder, "huge.pt")
     state = built_states.built("huge")
     with torch.serialization.skip_data():
         torch.save(state, stock)
@@ -198,6 +197,49 @@ def check_holes(tool, folder, report):
     report.check("holes, once filled", load_problem(ours, True))
     sparse = None if is_sparse(ours) else "no holes"
     report.check("holes, on disk", sparse)
+
+
+def check_beyond(tool, folder, report):
+    """Sizes and header offsets around the value that needs zip64."""
+    sizes = [(size, 1) for size in _AROUND] + [(size, 64) for size in _AROUND]
+    # 30 of the header, the name, 4 of the padding, 16 of the descriptor: then
+    # the second header lies exactly there.
+    sizes += [(at - 30 - len("f/fill") - 4 - 16, 1) for at in _AROUND]
+    ours, stock = build.pair(folder, "f.pt")
+    for size, alignment in sizes:
+        writer = torch._C.PyTorchFileWriter(str(stock), True, alignment)
+        writer.write_record_metadata("fill", size)
+        writer.write_record("two", b"ab", 2)
+        writer.write_record("none", b"", 0)
+        writer.write_record_metadata("both", 0xFFFFFFFF)
+        writer.write_record("end", b"ab", 2)
+        writer.write_end_of_file()
+        problem = (
+            build.build(
+                tool, "beyond", size, ours, "--alignment", alignment
+            )
+            or zip_layout.layout_problem(ours, alignment)
+            or same_bytes(ours, stock)
+            or beyond_problem(ours, size)
+        )
+        report.check(f"a record of {size} bytes at {alignment}", problem)
+
+
+def beyond_problem(path, size):
+    """What stock and zipfile read of such a file."""
+    reader = torch._C.PyTorchFileReader(str(path))
+    places = zip_layout.places_of(path)
+    for name in ("fill", "two", "none", "both", "end"):
+        if reader.get_record_offset(name) != places[name].data:
+            return f"{name}: stock finds it elsewhere"
+    if reader.get_record("two") != b"ab" or reader.get_record("end") != b"ab":
+        return "stock reads other bytes"
+    with zipfile.ZipFile(path) as archive:
+        if archive.getinfo("f/fill").file_size != size:
+            return f"fill: {archive.getinfo('f/fill')}"
+        if archive.read("f/two") != b"ab" or archive.read("f/end") != b"ab":
+            return "zipfile reads other bytes"
+    return None
 
 
 def memory_available():
@@ -238,6 +280,7 @@ def main():
             return 2
         check_whole(tool, folder, report)
         check_holes(tool, folder, report)
+        check_beyond(tool, folder, report)
     return report.status()
 
 

@@ -8,6 +8,9 @@
 //                                              PyTorchStreamWriter
 //   state_build records FILE [OPTION...]       named records, by
 //                                              PyTorchStreamWriter
+//   state_build beyond BYTES FILE [OPTION...]  a hole of so many bytes, and
+//   small
+//                                              and large records behind it
 //   state_build sparse NAME FILE               as `state`, in the folder
 //                                              "archive", with a hole for each
 //                                              run of zeros
@@ -120,15 +123,31 @@ Status WriteRecords(const Arguments& arguments) {
   return writer.writeEndOfFile();
 }
 
+// Records on both sides of where sizes and offsets need 64 bits.
+Status WriteBeyond(const Arguments& arguments) {
+  const uint64_t fill = std::strtoull(arguments.words[1].c_str(), nullptr, 10);
+  CAISSON_ASSIGN_OR_RETURN(
+      PyTorchStreamWriter writer,
+      PyTorchStreamWriter::Open(arguments.words[2], ArchiveOptions(arguments)));
+  CAISSON_RETURN_IF_ERROR(writer.writeRecord("fill", nullptr, fill));
+  CAISSON_RETURN_IF_ERROR(writer.writeRecord("two", "ab", 2));
+  CAISSON_RETURN_IF_ERROR(writer.writeRecord("none", "", 0));
+  CAISSON_RETURN_IF_ERROR(writer.writeRecord("both", nullptr, 0xffffffff));
+  CAISSON_RETURN_IF_ERROR(writer.writeRecord("end", "ab", 2));
+  return writer.writeEndOfFile();
+}
+
 Status Run(const Arguments& arguments) {
   const std::vector<std::string>& words = arguments.words;
   const std::string what = words.empty() ? "" : words[0];
   if (what == "records" && words.size() == 2) return WriteRecords(arguments);
   if (what == "state" && words.size() == 3) return WriteState(arguments);
   if (what == "holes" && words.size() == 3) return WriteHoles(arguments);
+  if (what == "beyond" && words.size() == 3) return WriteBeyond(arguments);
   if (what == "sparse" && words.size() == 3) return WriteSparse(arguments);
   return Status::InvalidArgument(
-      "usage: state_build state|holes|sparse NAME FILE, or records FILE");
+      "expected state, holes or sparse NAME FILE; beyond BYTES FILE; or "
+      "records FILE");
 }
 
 }  // namespace
