@@ -193,7 +193,9 @@ TEST(PyTorchStreamWriter, LeavesNoFileOfARecordThatItRefused) {
         CAISSON_ASSERT_OK(WriteText(writer, "data.pkl", "x"));
         EXPECT_THAT(WriteText(writer, name, "y"),
                     StatusIs(StatusCode::kInvalidArgument));
-        if (finished) CAISSON_ASSERT_OK(writer.writeEndOfFile());
+        if (finished) {
+          CAISSON_ASSERT_OK(writer.writeEndOfFile());
+        }
       }
       if (!finished) {
         EXPECT_THAT(scratch.Names(), testing::IsEmpty());
