@@ -4,10 +4,10 @@
 big.py --build-tool PATH
   A state with a storage of 4 GiB + 7 bytes and storages beyond it. Ours and
   what torch.save writes must be the same bytes; stock and Python's zipfile
-  must read ours. The same for records whose sizes and header offsets lie around
-  the value from which they need zip64 fields. Nearly all of these files is a hole, and nearly all memory is
-  a page of zeros, so that they cost neither disk nor memory; where files have
-  no holes the comparison cannot run.
+  must read ours. The same for records whose sizes and header offsets lie
+  around the value from which they need zip64 fields. Nearly all of these files
+  is a hole, and nearly all memory is a page of zeros, so that they cost neither
+  disk nor memory; where files have no holes the comparison cannot run.
 
 Exit status: 0 all agree, 1 a difference, 2 the comparison could not run.
 """
@@ -215,9 +215,7 @@ def check_beyond(tool, folder, report):
         writer.write_record("end", b"ab", 2)
         writer.write_end_of_file()
         problem = (
-            build.build(
-                tool, "beyond", size, ours, "--alignment", alignment
-            )
+            build.build(tool, "beyond", size, ours, "--alignment", alignment)
             or zip_layout.layout_problem(ours, alignment)
             or same_bytes(ours, stock)
             or beyond_problem(ours, size)

@@ -25,7 +25,6 @@ class Place:
 
 def layout_problem(path, alignment=64, computed_crc=True):
     """What is not as formats.md says, None if nothing. Stored records only."""
-    places = {}
     with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
         cursor = 0
         central = []
@@ -41,7 +40,6 @@ def layout_problem(path, alignment=64, computed_crc=True):
             if problem:
                 return f"{info.filename}: {problem}"
             central.append(_central(info, cursor))
-            places[info.filename.partition("/")[2]] = place
             cursor = place.end + len(_descriptor(info, cursor))
         tail = b"".join(central)
         tail += _end(len(central), len(tail), cursor)
