@@ -22,6 +22,25 @@ if(CAISSON_TESTS)
   find_package(nlohmann_json 3.11 REQUIRED)
 endif()
 
+# Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. ISA-L exists
+# for x86-64 and arm64 only; without it its benchmarks are not there.
+set(CAISSON_HAVE_BENCH OFF)
+if(NOT CAISSON_BENCH STREQUAL OFF)
+  find_package(benchmark 1.7 QUIET)
+  find_package(ZLIB QUIET)
+  if(benchmark_FOUND AND ZLIB_FOUND)
+    set(CAISSON_HAVE_BENCH ON)
+    pkg_check_modules(isal QUIET IMPORTED_TARGET libisal>=2.30)
+    message(STATUS "Caisson: benchmarks ON, ISA-L found: ${isal_FOUND}")
+  elseif(CAISSON_BENCH STREQUAL ON)
+    message(FATAL_ERROR
+      "CAISSON_BENCH=ON, but Google Benchmark 1.7 or zlib was not found")
+  else()
+    message(STATUS "Caisson: benchmarks OFF, as Google Benchmark 1.7 or zlib "
+      "was not found")
+  endif()
+endif()
+
 # CUDA 12: optional, compiled wherever nvcc is found.
 set(CAISSON_HAVE_CUDA OFF)
 if(NOT CAISSON_CUDA STREQUAL OFF)

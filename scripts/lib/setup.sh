@@ -4,10 +4,15 @@
 # `set -euo pipefail`; it sets `root` to the repository root.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-readonly build_packages=(
+build_packages=(
   g++ cmake ninja-build pkg-config ccache libhwy-dev libdeflate-dev
   libgtest-dev libgmock-dev libfmt-dev nlohmann-json3-dev libcli11-dev
-  zlib1g-dev python3 python3-venv)
+  zlib1g-dev libbenchmark-dev python3 python3-venv)
+# ISA-L, a peer of the benchmarks, exists for these machines only.
+case $(uname -m) in
+  x86_64 | aarch64) build_packages+=(libisal-dev) ;;
+esac
+readonly build_packages
 
 # The release of torch that the peer tests compare with.
 readonly torch_version=2.13.0
