@@ -23,6 +23,12 @@
 namespace caisson::bench {
 namespace {
 
+#ifdef __clang__
+constexpr char kCompiler[] = __VERSION__;
+#else
+constexpr char kCompiler[] = "g++ " __VERSION__;
+#endif
+
 struct Options {
   int rounds = 0;  // 0: as Google Benchmark does it
   std::string out;
@@ -55,7 +61,7 @@ void AddContext() {
     targets += (targets.empty() ? "" : " ") + target.name;
   }
   benchmark::AddCustomContext("simd_targets", targets);
-  benchmark::AddCustomContext("compiler", __VERSION__);
+  benchmark::AddCustomContext("compiler", kCompiler);
   benchmark::AddCustomContext("pages", "2 MiB by madvise, for all");
   benchmark::AddCustomContext("zlib", zlibVersion());
   benchmark::AddCustomContext("isal",
