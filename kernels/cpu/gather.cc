@@ -5,11 +5,14 @@
 #include "kernels/cpu/gather.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 namespace caisson::cpu {
 namespace {
+
+constexpr int64_t kLine = 64;  // bytes
 
 template <size_t kWidth>
 void CopyElements(const std::byte* src, int64_t stride, std::byte* dst,
@@ -36,6 +39,29 @@ void CopyRow(const std::byte* src, int64_t stride, std::byte* dst,
       return CopyElements<8>(src, stride, dst, elems);
     default:
       return CopyElements<16>(src, stride, dst, elems);
+  }
+}
+
+// Neighbours in a row and in a column lie so many bytes apart.
+struct Grid {
+  int64_t row_stride;
+  int64_t stride;
+  size_t rows;
+  size_t elems;
+};
+
+// Column by column, as they lie in memory.
+template <size_t kWidth>
+void CopyGrid(const std::byte* src, const Grid& grid, std::byte* dst) {
+  const size_t pitch = grid.elems * kWidth;
+  for (size_t i = 0; i < grid.elems; ++i) {
+    const std::byte* from = src + static_cast<int64_t>(i) * grid.stride;
+    std::byte* to = dst + i * kWidth;
+    for (size_t row = 0; row < grid.rows; ++row) {
+      std::memcpy(to, from, kWidth);
+      from += grid.row_stride;
+      to += pitch;
+    }
   }
 }
 
@@ -115,18 +141,53 @@ void Gather::Next(std::byte* dst, size_t elems) {
     row.index += run;
     dst += static_cast<size_t>(run) * width_;
     elems -= static_cast<size_t>(run);
-    if (row.index == row.elems) Carry();
+    if (row.index == row.elems) Carry(0);
   }
 }
 
-void Gather::Carry() {
-  for (size_t i = 0; dims_[i].index == dims_[i].elems; ++i) {
+void Gather::Carry(size_t i) {
+  for (; dims_[i].index == dims_[i].elems; ++i) {
     offset_ -= dims_[i].elems * dims_[i].stride;
     dims_[i].index = 0;
     if (i + 1 == rank_) return;  // that was the last row
     offset_ += dims_[i + 1].stride;
     ++dims_[i + 1].index;
   }
+}
+
+bool Gather::tiled() const {
+  if (rank_ < 2) return false;
+  return std::abs(dims_[1].stride) <= kLine / 2 &&
+         std::abs(dims_[0].stride) >= kLine && dims_[1].elems > 1;
+}
+
+void Gather::Tile(const Area& area, std::byte* dst) const {
+  const std::byte* src = src_ + offset_ +
+                         static_cast<int64_t>(area.row) * dims_[1].stride +
+                         static_cast<int64_t>(area.first) * dims_[0].stride;
+  const Grid grid = {.row_stride = dims_[1].stride,
+                     .stride = dims_[0].stride,
+                     .rows = area.rows,
+                     .elems = area.elems};
+  switch (width_) {
+    case 1:
+      return CopyGrid<1>(src, grid, dst);
+    case 2:
+      return CopyGrid<2>(src, grid, dst);
+    case 4:
+      return CopyGrid<4>(src, grid, dst);
+    case 8:
+      return CopyGrid<8>(src, grid, dst);
+    default:
+      return CopyGrid<16>(src, grid, dst);
+  }
+}
+
+void Gather::NextPlane() {
+  if (rank_ == 2) return;
+  offset_ += dims_[2].stride;
+  ++dims_[2].index;
+  Carry(2);
 }
 
 }  // namespace caisson::cpu

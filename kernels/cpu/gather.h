@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the elements of a strided view in order, a run at a time.
+// Reads the elements of a strided view in order, a run at a time; or, where its
+// rows lie across the memory (a transposed matrix), in tiles of several rows.
 //
 // A Gather refers to the caller's memory and owns none. Not thread-safe.
 #pragma once
@@ -34,6 +35,33 @@ class Gather {
   // REQUIRES: that many are left; `dst` does not overlap them.
   void Next(std::byte* dst, size_t elems);
 
+  // Whether neighbours in a column share a cache line and neighbours in a row
+  // do not, so that Tile() reads each line once where Next() would read it for
+  // every row again.
+  bool tiled() const;
+
+  // The last two dimensions are a plane of rows() by row_elems().
+  //
+  // REQUIRES: tiled().
+  size_t rows() const { return static_cast<size_t>(dims_[1].elems); }
+  size_t row_elems() const { return static_cast<size_t>(dims_[0].elems); }
+
+  // A part of a plane.
+  struct Area {
+    size_t row = 0;
+    size_t rows = 0;
+    size_t first = 0;  // in each row
+    size_t elems = 0;
+  };
+
+  // Writes an area of the current plane to `dst`, one row after the other.
+  //
+  // REQUIRES: tiled(); the area lies in the plane; `dst` does not overlap it.
+  void Tile(const Area& area, std::byte* dst) const;
+
+  // Goes to the next plane, after the last to the first.
+  void NextPlane();
+
  private:
   struct Dim {
     int64_t elems = 1;
@@ -46,8 +74,8 @@ class Gather {
   // Adds a dimension outside of those that are there, or joins it to the last.
   void Append(int64_t elems, int64_t stride);
 
-  // Goes from the end of a row to the start of the next.
-  void Carry();
+  // Carries an index that has reached its end, of dimension `i`, outwards.
+  void Carry(size_t i);
 
   const std::byte* src_;
   size_t width_;

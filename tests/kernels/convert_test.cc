@@ -348,6 +348,31 @@ TEST_P(ConvertTest, FindsTheOneThatDoesNotFitAtEveryPlace) {
   }
 }
 
+// A transposed view is read in tiles, which do not come in its order.
+TEST_P(ConvertTest, FindsTheFirstOfAViewThatDoesNotFit) {
+  constexpr int64_t kRows = 20;
+  constexpr int64_t kColumns = 500;
+  const std::vector<int64_t> shape = {kRows, kColumns};
+  const std::vector<int64_t> strides = {1, kRows};
+  const Strides view = {shape, strides};
+  for (const auto& [row, column] :
+       {std::pair<int64_t, int64_t>{0, 499}, {1, 400}, {7, 0}, {19, 499}}) {
+    std::vector<int64_t> src(kRows * kColumns, 5);
+    src[column * kRows + row] = int64_t{1} << 40;
+    src[0 * kRows + 19] = -(int64_t{1} << 40);  // row 19, column 0
+    std::vector<int32_t> dst(src.size());
+    uint64_t bad = 0;
+    CAISSON_ASSERT_OK(Convert(DType::kInt64, DType::kInt32,
+                              {.src = reinterpret_cast<std::byte*>(src.data()),
+                               .dst = reinterpret_cast<std::byte*>(dst.data()),
+                               .elems = src.size(),
+                               .view = &view,
+                               .bad = &bad}));
+    EXPECT_EQ(bad, row == 19 ? 19u * kColumns
+                             : static_cast<uint64_t>(row * kColumns + column));
+  }
+}
+
 TEST_P(ConvertTest, TakesBoolForZeroAndOne) {
   const std::vector<uint8_t> src = {0, 1, 1, 0};
   EXPECT_EQ(Converted<int64_t>(DType::kBool, DType::kInt64, src),

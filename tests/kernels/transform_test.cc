@@ -53,7 +53,7 @@ struct View {
   }
 };
 
-// Most have thousands of elements, and so several blocks of 16 KiB.
+// Most have thousands of elements, and so several blocks of 4 KiB.
 std::vector<View> Views() {
   std::vector<View> views = {
       {"one dimension", {5003}, {1}, 5003},
@@ -61,6 +61,8 @@ std::vector<View> Views() {
       {"scalar", {}, {}, 1},
       {"empty", {3, 0, 5}, {1, 1, 1}, 1},
       {"transposed", {70, 71}, {1, 70}, 4970},
+      {"transposed planes", {3, 20, 200}, {4000, 1, 20}, 12000},
+      {"transposed, backwards", {20, 300}, {-1, 20}, 6000, 19},
       {"rows with gaps", {50, 73}, {80, 1}, 50 * 80},
       {"every other", {40, 31}, {64, 2}, 40 * 64},
       {"broadcast rows", {60, 83}, {0, 1}, 83},
@@ -126,7 +128,7 @@ class TransformTest : public KernelTest {
 };
 
 TEST_P(TransformTest, MatchesPlainLoopForEveryStepDTypeAndView) {
-  constexpr size_t kMostBytes = 7200 * 16;
+  constexpr size_t kMostBytes = 12000 * 16;
   const GuardedBuffer source(kMostBytes);
   const GuardedBuffer target(kMostBytes);
   FillRandom(source.all(), 1);

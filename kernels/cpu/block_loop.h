@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One job of a transform, in blocks so small that whatever is done to one, its
+// CRC included, finds it in L1: memory is read once and written once, whatever
+// the step. Where the result shall not stay in the caches a block is made in
+// scratch and streamed from there.
+//
+// A BlockLoop is some 20 KiB of scratch on the stack of one call.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "kernels/cpu/conversion.h"
+#include "kernels/cpu/gather.h"
+#include "kernels/cpu/stream_copy.h"
+#include "kernels/kernel_table.h"
+
+namespace caisson::cpu {
+
+// What a step does to every job.
+struct Pass {
+  size_t src_width = 1;  // bytes of an element
+  size_t dst_width = 1;
+  size_t swap = 1;  // bytes of the unit to reverse; 1: none
+  std::optional<Conversion> conversion;
+  bool crc_of_dst = false;  // else of what was read; the same if none changes
+  Stores stores = Stores::kAuto;
+};
+
+class BlockLoop {
+ public:
+  // Reads through `gather`, or from the job's source if there is none. All
+  // have to outlive the loop.
+  BlockLoop(const Pass& pass, const Job& job, std::optional<Gather> gather);
+
+  // Does the job; call once.
+  void Run();
+
+  uint32_t crc() const { return crc_; }  // 0 if the job wants none
+  uint64_t bad() const { return bad_.value_or(job_.elems); }
+
+ private:
+  // Of source or destination, whichever is larger; elements of every width
+  // fill it. Larger ones stream up to a third slower on Zen 4; smaller ones
+  // pay more for the ends of their CRCs.
+  static constexpr size_t kBlockBytes = 4 * 1024;
+
+  // A tile of a view has as many rows as a line of the source has elements,
+  // and as much of each as leaves room for the block in an L1 of 32 KiB.
+  static constexpr size_t kTileBytes = 8 * 1024;
+  static constexpr size_t kMostRows = kLineBytes;
+
+  void RunBlocks();
+  void RunTiles();
+
+  // The rows [row, row + rows) of a plane that begins with element `plane`.
+  void RunBand(size_t plane, size_t row, size_t rows);
+
+  bool Streams() const;
+
+  // Moves the elements at `src` to their place, of which `first` is the first,
+  // and goes on with `crc`, which is that of what precedes them.
+  void Move(const std::byte* src, size_t first, size_t elems, uint32_t& crc);
+
+  // Where the elements are after the step: `made`, or where they were if it
+  // changes nothing.
+  const std::byte* Change(const std::byte* src, std::byte* made, size_t first,
+                          size_t elems);
+
+  // Where element `first` goes, null for nowhere.
+  std::byte* Destination(size_t first) const;
+
+  const Pass& pass_;
+  const Job& job_;
+  std::optional<Gather> gather_;
+  const bool streams_;
+  const bool result_is_used_;  // else only the source's CRC is wanted
+  uint32_t crc_ = 0;
+  std::optional<uint64_t> bad_;
+  alignas(kLineBytes) std::array<std::byte, kBlockBytes> made_;
+  alignas(kLineBytes) std::array<std::byte, kTileBytes> gathered_;
+};
+
+}  // namespace caisson::cpu
