@@ -78,6 +78,7 @@ int Main(int argc, char** argv) {
   RegisterGather();
   RegisterBatch();
   RegisterDeflate();
+  RegisterStores();
   AddContext();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

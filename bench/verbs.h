@@ -10,5 +10,6 @@ void RegisterTransform();  // copy, byte_swapN, A_to_B, with and without _crc32
 void RegisterGather();     // gather_transpose4, gather_rows4
 void RegisterBatch();      // small_batch_copy, with and without _crc32
 void RegisterDeflate();    // deflate, inflate
+void RegisterStores();     // stores_only, stores_then_read
 
 }  // namespace caisson::bench
