@@ -60,8 +60,8 @@ for the first time comes, one deeper than the tensor, the line
 
   <depth + 1> storage <index> <bytes> <hex>
 
-with the whole storage; no hex, and no space before it, when it has 0 bytes. A
-storage is printed once. Two tensors have the same storage when they hold the
+with the whole storage, its numbers little-endian; no hex, and no space before
+it, when it has 0 bytes. A storage is printed once. Two tensors have the same storage when they hold the
 same storage object, which in a file means the same storage key. Stock forgets
 that two views share a storage of 0 bytes, so such views are not compared.
 

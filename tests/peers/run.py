@@ -4,10 +4,11 @@
 run.py read   --dump-tool PATH [--count N] [--seed N]
   torch.save writes, the dump tool reads: its text must be that of canonical.py
   for what torch.load returns. Also archives that Python's zipfile packed
-  again, stored and deflated.
+  again, stored, deflated and turned to big-endian.
 run.py write  --convert-tool "PATH convert" [--count N] [--seed N] [--identical]
   torch.save writes, Caisson converts .pt to .pt, torch.load reads, with and
-  without mmap, and with torch's own check of calculated offsets.
+  without mmap, and with torch's own check of calculated offsets. Also files
+  turned to big-endian.
 run.py verify --caisson PATH [--flips N] [--seed N]
   Caisson must name the record and the tensors of each flipped bit, and report
   what it could not check.
@@ -32,6 +33,7 @@ import torch
 
 import canonical
 import torch_states
+from big_endian import big_twin
 
 _BATCH = 64  # files per run of the dump tool
 _SHOWN = 20  # failures printed in full
@@ -105,6 +107,7 @@ def cases(count, seed):
 
 
 def run_read(options, folder):
+    report = Report()
     expected = {}
     for i, (name, state, weights_only) in enumerate(
         cases(options.count, options.seed)
@@ -113,17 +116,26 @@ def run_read(options, folder):
         torch.save(state, path)
         text = canonical.dump(torch.load(path, weights_only=weights_only))
         expected[path] = text
-        if i % 5 == 0 or not name[0].isdigit():
+        if packed_again(i, name):
             for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 again = folder / f"{name}_zip{method}.pt"
                 repack(path, again, method)
                 expected[again] = text
-    report = Report()
+            big = folder / f"{name}_big.pt"
+            big_twin(path, big)
+            expected[big] = text
+            turned = canonical.dump(torch.load(big, weights_only=weights_only))
+            report.check(f"{big.name} by stock", first_difference(text, turned))
     texts = dump_all(shlex.split(options.dump_tool), list(expected))
     for path, text in expected.items():
         found, error = texts.get(path, (None, "no output"))
         report.check(path.name, error or first_difference(text, found))
     return report.status()
+
+
+def packed_again(i, name):
+    """Whether case number `i` is also tried in archives of another make."""
+    return i % 5 == 0 or not name[0].isdigit()
 
 
 def repack(source, target, method):
@@ -208,22 +220,35 @@ def run_write(options, folder):
     config.load.calculate_storage_offsets = True
     tool = shlex.split(options.convert_tool)
     report = Report()
-    for name, state, weights_only in cases(options.count, options.seed):
+    for i, (name, state, weights_only) in enumerate(
+        cases(options.count, options.seed)
+    ):
         source = folder / f"{name}.pt"
         target = folder / f"{name}.out.pt"
+        big = folder / f"{name}_big.pt"
         torch.save(state, source)
-        done = execute([*tool, str(source), str(target)])
-        if done.returncode != 0:
-            problem = f"exit {done.returncode}: {tail(done.stderr)}"
-        else:
-            problem = written_problem(
-                source, target, weights_only, options.identical
-            )
+        problem = converted_problem(
+            tool, source, target, weights_only, options.identical
+        )
         report.check(name, problem)
-        for path in (source, target):
+        if packed_again(i, name):
+            big_twin(source, big)
+            problem = converted_problem(
+                tool, big, target, weights_only, identical=False
+            )
+            report.check(big.name, problem)
+        for path in (source, target, big):
             if not options.keep:
                 path.unlink(missing_ok=True)
     return report.status()
+
+
+def converted_problem(tool, source, target, weights_only, identical):
+    """What is wrong with `target` once `tool` made it of `source`, or None."""
+    done = execute([*tool, str(source), str(target)])
+    if done.returncode != 0:
+        return f"exit {done.returncode}: {tail(done.stderr)}"
+    return written_problem(source, target, weights_only, identical)
 
 
 def written_problem(source, target, weights_only, identical):

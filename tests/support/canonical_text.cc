@@ -166,12 +166,10 @@ class Dumper {
                         Flag(view.neg));
     if (!first) return text;
     if (!view.storage->resident()) return Foreign("a storage without bytes");
-    const Region& region = view.storage->region;
-    const std::string hex =
-        Hex({reinterpret_cast<const char*>(region.data), region.bytes});
-    return text + Line(depth + 1, Named("storage " + index + " " +
-                                            std::to_string(region.bytes),
-                                        hex));
+    const uint64_t bytes = view.storage->region.bytes;
+    return text + Line(depth + 1,
+                       Named("storage " + index + " " + std::to_string(bytes),
+                             StorageHex(*view.storage)));
   }
 
   // A tensor that lost its gradient flag, as Parameter.data has.

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/canonical_words.h"
 
+#include <algorithm>
 #include <bit>
 #include <cinttypes>
 #include <cstdio>
+
+#include "caisson/dtype.h"
+#include "core/base/endian.h"
 
 namespace caisson {
 
@@ -16,6 +20,19 @@ std::string Hex(std::string_view data) {
     hex += kDigits[static_cast<uint8_t>(c) & 15];
   }
   return hex;
+}
+
+std::string StorageHex(const Storage& storage) {
+  const Region& region = storage.region;
+  std::string bytes(reinterpret_cast<const char*>(region.data), region.bytes);
+  const size_t width =
+      kNativeOrder == ByteOrder::kBig && storage.dtype.has_value()
+          ? SwapWidth(*storage.dtype)
+          : 1;
+  for (size_t at = 0; width > 1 && at + width <= bytes.size(); at += width) {
+    std::reverse(&bytes[at], &bytes[at] + width);
+  }
+  return Hex(bytes);
 }
 
 std::string Bits(double value) {

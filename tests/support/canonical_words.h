@@ -10,11 +10,16 @@
 #include <vector>
 
 #include "caisson/state.h"
+#include "caisson/tensor.h"
 
 namespace caisson {
 
 // Lower case, two digits for each byte.
 std::string Hex(std::string_view data);
+
+// Hex of the bytes of a resident storage as little-endian memory holds them,
+// whatever this machine is.
+std::string StorageHex(const Storage& storage);
 
 // The bits of a double: 16 digits, most significant first.
 std::string Bits(double value);
