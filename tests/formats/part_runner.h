@@ -4,21 +4,36 @@
 // engine's writer must agree with.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "caisson/crc32.h"
+#include "caisson/dtype.h"
+#include "core/base/endian.h"
 #include "core/base/status_macros.h"
 #include "core/formats/format.h"
 #include "core/formats/torch/torch_writer.h"
 
 namespace caisson {
 
-// The file that `parts` gives. REQUIRES: raw pieces in native order.
+// The bytes of `piece` in the file.
+inline std::string StoredBytes(const TensorPiece& piece) {
+  const std::byte* data = piece.storage->region.data + piece.offset;
+  std::string bytes(reinterpret_cast<const char*>(data), piece.bytes);
+  const size_t width = piece.order == kNativeOrder ? 1 : SwapWidth(piece.dtype);
+  for (size_t at = 0; width > 1 && at < bytes.size(); at += width) {
+    std::reverse(&bytes[at], &bytes[at] + width);
+  }
+  return bytes;
+}
+
+// The file that `parts` gives. REQUIRES: raw pieces of whole elements.
 inline Result<std::string> RunParts(PartStream& parts) {
   std::string file;
   std::vector<PieceFacts> pieces;
@@ -30,15 +45,14 @@ inline Result<std::string> RunParts(PartStream& parts) {
       file.append(reinterpret_cast<const char*>(literal->bytes.data()),
                   literal->bytes.size());
     } else if (const auto* piece = std::get_if<TensorPiece>(&*part)) {
-      const std::span<const std::byte> bytes(
-          piece->storage->region.data + piece->offset, piece->bytes);
+      const std::string bytes = StoredBytes(*piece);
       PieceFacts known;
-      known.crc32 = Crc32(0, bytes);
+      known.crc32 = Crc32(0, std::as_bytes(std::span(bytes)));
       known.stored_bytes = bytes.size();
       std::memcpy(known.head.data(), bytes.data(),
                   std::min(bytes.size(), known.head.size()));
       pieces.push_back(known);
-      file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      file.append(bytes);
     } else if (const auto* later = std::get_if<DeferredLiteral>(&*part)) {
       std::string bytes(later->bytes, '\0');
       CAISSON_RETURN_IF_ERROR(

@@ -59,5 +59,23 @@ TEST(SerializationId, NamesEachRecordOnce) {
   EXPECT_NE(Digits(once).substr(0, 20), std::string(20, '0'));
 }
 
+// std::hash<std::string> of libstdc++ 12 on x86-64. The id was another one on
+// big-endian machines once.
+TEST(SerializationId, HashesNamesAlikeOnEveryMachine) {
+  const NameHash hash;
+  EXPECT_EQ(hash(""), 0x553e93901e462a6eu);
+  EXPECT_EQ(hash("data/0"), 0x069d3707f0dfe08bu);
+  EXPECT_EQ(hash("version"), 0x15ba742bb08e0596u);
+  EXPECT_EQ(hash("data.pkl"), 0x44943d565847b09eu);
+  EXPECT_EQ(hash(".data/serialization_id"), 0x5bc341cb869e133eu);
+}
+
+// As std::unordered_set<std::string> of libstdc++ 12 orders them.
+TEST(SerializationId, TakesAThousandNamesInTheOrderOfStock) {
+  SerializationId id;
+  for (int i = 0; i < 1000; ++i) id.AddName("data/" + std::to_string(i));
+  EXPECT_EQ(Digits(id), "05459194408603913877" + std::string(20, '0'));
+}
+
 }  // namespace
 }  // namespace caisson::torch

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/torch/serialization_id.h"
 
-#include <functional>
-
 #include "core/base/endian.h"
 #include "core/formats/zip/zip_format.h"
 
@@ -20,7 +18,27 @@ void WriteDecimal(uint64_t value, std::span<char> digits) {
   }
 }
 
+uint64_t ShiftMix(uint64_t value) { return value ^ (value >> 47); }
+
 }  // namespace
+
+// MurmurHash64A (Appleby, 2008) with the seed that libstdc++ gives it.
+size_t NameHash::operator()(std::string_view name) const {
+  constexpr uint64_t kSeed = 0xc70f6907;
+  constexpr uint64_t kMultiplier = 0xc6a4a7935bd1e995;
+  uint64_t hash = kSeed ^ (name.size() * kMultiplier);
+  while (!name.empty()) {
+    char word[8] = {};
+    const size_t bytes = name.copy(word, sizeof(word));
+    name.remove_prefix(bytes);
+    uint64_t data = LoadLittle<uint64_t>(word);
+    if (bytes == sizeof(word)) {
+      data = ShiftMix(data * kMultiplier) * kMultiplier;
+    }
+    hash = (hash ^ data) * kMultiplier;
+  }
+  return ShiftMix(ShiftMix(hash) * kMultiplier);
+}
 
 void SerializationId::AddPayload(uint64_t bytes,
                                  std::span<const std::byte, 8> head) {
@@ -37,7 +55,7 @@ void SerializationId::AddDescriptor(uint32_t crc32) {
 std::array<char, SerializationId::kBytes> SerializationId::Digits() const {
   uint64_t names = 0;
   for (const std::string& name : names_) {
-    names = Combine(names, std::hash<std::string>()(name));
+    names = Combine(names, NameHash()(name));
   }
   std::array<char, kBytes> digits;
   WriteDecimal(names, std::span(digits).first(kBytes / 2));

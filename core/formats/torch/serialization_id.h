@@ -11,6 +11,12 @@
 
 namespace caisson::torch {
 
+// std::hash<std::string> of libstdc++ on little-endian machines of 64 bits,
+// on every machine.
+struct NameHash {
+  size_t operator()(std::string_view name) const;
+};
+
 // The content of ".data/serialization_id": formats.md 1.8. Fed with every
 // record before it, in file order.
 class SerializationId {
@@ -32,7 +38,7 @@ class SerializationId {
 
  private:
   // In the order of this set's iteration, as in stock: libstdc++'s.
-  std::unordered_set<std::string> names_;
+  std::unordered_set<std::string, NameHash> names_;
   uint64_t crcs_ = 0;
 };
 
