@@ -5,6 +5,7 @@ import argparse
 import json
 import pathlib
 import re
+import shlex
 import struct
 import subprocess
 import tempfile
@@ -13,15 +14,18 @@ import unittest
 from pt_files import Tensor, write_pt
 
 # Set by cli_test.py from its command line.
-OPTIONS = argparse.Namespace(caisson="caisson", data=None)
+OPTIONS = argparse.Namespace(caisson="caisson", emulator="", data=None)
 
 SIX = struct.pack("<6f", 0, 0.5, -1, 2, 3.25, -4)
 
 
+def command_line(*args):
+    return [*shlex.split(OPTIONS.emulator), OPTIONS.caisson, *map(str, args)]
+
+
 def run(*args, **kwargs):
     """The finished process; its output is bytes."""
-    command = [OPTIONS.caisson, *map(str, args)]
-    return subprocess.run(command, capture_output=True, **kwargs)
+    return subprocess.run(command_line(*args), capture_output=True, **kwargs)
 
 
 class CliTest(unittest.TestCase):

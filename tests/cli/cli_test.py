@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the program `caisson`, from the outside.
 
-cli_test.py --caisson PATH [--data DIR] [unittest options]
-DIR holds .pt files of stock torch; each must pass verify and ls.
+cli_test.py --caisson PATH [--emulator WORDS] [--data DIR] [unittest options]
+WORDS go before PATH to run a program of another machine. DIR holds .pt files
+of stock torch; each must pass verify and ls.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import sys
 import unittest
 
 from cat_cases import CatTest
-from cli_case import OPTIONS, CliTest, run
+from cli_case import OPTIONS, CliTest, command_line, run
 from convert_cases import ConvertTest
 from convert_edit_cases import ConvertEditTest
 from diff_cases import DiffTest
@@ -62,7 +63,7 @@ class MainTest(CliTest):
     def test_output_that_cannot_be_written_is_an_error(self):
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
-                [OPTIONS.caisson, "ls", self.model()],
+                command_line("ls", self.model()),
                 stdout=full, stderr=subprocess.PIPE,
             )
         self.assertEqual(done.returncode, 2)
@@ -90,7 +91,7 @@ class ProgressTest(CliTest):
     def test_terminal_shows_a_line_and_removes_it(self):
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        command = [OPTIONS.caisson, "verify", self.model("a.pt")]
+        command = command_line("verify", self.model("a.pt"))
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave)
         os.close(slave)
         self.assertEqual(done.returncode, 0)
@@ -103,6 +104,7 @@ class ProgressTest(CliTest):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--caisson", required=True)
+    parser.add_argument("--emulator", default="")
     parser.add_argument("--data", type=pathlib.Path)
     _, rest = parser.parse_known_args(namespace=OPTIONS)
     unittest.main(argv=[sys.argv[0], *rest])
