@@ -24,7 +24,7 @@ install_cross() {
 # unpack_sysroot DEBIAN_ARCH FOLDER PACKAGE...: unpacks the packages of another
 # architecture, with all that they depend on, into a folder that is not there
 # or holds others. A private root of apt: dpkg of this machine learns of no
-# architecture, and none of its packages changes. Not root's business.
+# architecture, and none of its packages changes.
 unpack_sysroot() {
   local arch=$1 folder=$2 apt=$2.apt archive
   shift 2
