@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -19,13 +20,14 @@ namespace {
 
 constexpr size_t kBatch = 4096;  // numbers decoded at a time
 
-// Little-endian numbers of `width` bytes: flips the sign of every `step`-th,
-// from `first` on.
+// Numbers of `width` bytes: flips the sign of every `step`-th, from `first` on.
 void FlipSigns(std::span<std::byte> data, size_t width, size_t first,
                size_t step) {
+  const size_t sign =
+      std::endian::native == std::endian::little ? width - 1 : 0;
   for (size_t at = first * width; at + width <= data.size();
        at += step * width) {
-    data[at + width - 1] ^= std::byte{0x80};
+    data[at + sign] ^= std::byte{0x80};
   }
 }
 

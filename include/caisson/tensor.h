@@ -24,8 +24,9 @@ namespace caisson {
 
 // A flat buffer that tensors view.
 struct Storage {
-  // The bytes, in native byte order. region.data is null while the bytes are
-  // only described: a file was opened and this storage was not loaded.
+  // The bytes, in native byte order; those of an untyped storage as the file
+  // has them. region.data is null while the bytes are only described: a file
+  // was opened and this storage was not loaded.
   Region region;
 
   // The element type that the file's storage class names; none for an

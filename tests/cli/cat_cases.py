@@ -3,7 +3,7 @@
 
 import struct
 
-from cli_case import SIX, CliTest, run
+from cli_case import SIX, CliTest, keeps_values, run
 from pt_files import Tensor, clear_crc, flip
 
 
@@ -56,6 +56,8 @@ class CatTest(CliTest):
             state[dtype] = Tensor(dtype, [elems], struct.pack(form, *values))
         path = self.pt(state)
         for dtype, _, _, expected in cases:
+            if not keeps_values(dtype):
+                continue
             text = self.expect(0, "cat", path, dtype)
             self.assertEqual(text.splitlines()[-1], expected, dtype)
 

@@ -11,12 +11,22 @@ import subprocess
 import tempfile
 import unittest
 
-from pt_files import Tensor, write_pt
+from pt_files import Tensor, is_typed, write_pt
 
 # Set by cli_test.py from its command line.
-OPTIONS = argparse.Namespace(caisson="caisson", emulator="", data=None)
+OPTIONS = argparse.Namespace(
+    caisson="caisson", emulator="", byte_order="LITTLE_ENDIAN", data=None
+)
 
 SIX = struct.pack("<6f", 0, 0.5, -1, 2, 3.25, -4)
+
+
+def keeps_values(dtype):
+    """Whether the program's machine reads numbers of a little-endian file.
+
+    No machine turns untyped storages over: formats.md 1.10.
+    """
+    return OPTIONS.byte_order == "LITTLE_ENDIAN" or is_typed(dtype)
 
 
 def command_line(*args):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the program `caisson`, from the outside.
 
-cli_test.py --caisson PATH [--emulator WORDS] [--data DIR] [unittest options]
-WORDS go before PATH to run a program of another machine. DIR holds .pt files
-of stock torch; each must pass verify and ls.
+cli_test.py --caisson PATH [--emulator WORDS] [--byte-order ORDER]
+            [--data DIR] [unittest options]
+WORDS go before PATH to run a program of another machine; its ORDER of bytes is
+LITTLE_ENDIAN or BIG_ENDIAN. DIR holds .pt files of stock torch; each must pass
+verify and ls.
 """
 
 import argparse
@@ -105,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--caisson", required=True)
     parser.add_argument("--emulator", default="")
+    parser.add_argument("--byte-order", default="LITTLE_ENDIAN")
     parser.add_argument("--data", type=pathlib.Path)
     _, rest = parser.parse_known_args(namespace=OPTIONS)
     unittest.main(argv=[sys.argv[0], *rest])

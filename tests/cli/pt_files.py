@@ -33,6 +33,11 @@ _WIDTHS = {
 }  # fmt: skip
 
 
+def is_typed(dtype):
+    """Whether the order of a storage's bytes is known, or none is needed."""
+    return dtype in _CLASSES or dtype not in _WIDTHS
+
+
 def named(dotted):
     """A class that pickles as the global `dotted`."""
     module, _, name = dotted.rpartition(".")
