@@ -20,6 +20,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -57,6 +58,11 @@ concept NodeKind =
 // Python's bytes and bytearray.
 struct Bytes {
   std::string data;
+
+  // The str that a pickle of protocol 2 made it of, where that has one
+  // character: CPython has one object for each such str, so that others may
+  // share it, and writing keeps that. None for bytes made otherwise.
+  std::optional<Text> latin1 = std::nullopt;
 };
 struct ByteArray {
   std::string data;

@@ -60,6 +60,9 @@ def special_states():
     # 300 memo entries: LONG_BINPUT and LONG_BINGET.
     names = [f"name {i}" for i in range(300)]
     yield "memo", [names, list(reversed(names)), [torch.ones(1)] * 3]
+    # CPython has one object for each str of one character, also for the text
+    # that bytes are made of.
+    yield "characters", ["x", b"x", {"x": b"y", "y": "x"}, b"z", "z"]
     # Twelve storages: their order in the file tells text from number.
     yield "twelve", {f"t{i}": torch.full((i,), float(i)) for i in range(12)}
 

@@ -30,6 +30,7 @@ Value Encode(const Global& callable, const Tuple& args) {
       !Utf8ToLatin1(*text, &bytes.data)) {
     return Refused(callable);
   }
+  if (bytes.data.size() == 1) bytes.latin1 = *args.items[0].As<Text>();
   return Some(std::move(bytes));
 }
 

@@ -50,7 +50,7 @@ Status Pickler::SaveValue(const Node& node) {
   } else if (const Text* text = node.As<Text>()) {
     return SaveText(*text);
   } else if (const Bytes* bytes = node.As<Bytes>()) {
-    return SaveBytes(bytes->data, identity);
+    return SaveBytes(*bytes, identity);
   } else if (const ByteArray* array = node.As<ByteArray>()) {
     return SaveByteArray(array->data, identity);
   } else if (const Global* global = node.As<Global>()) {
@@ -98,17 +98,21 @@ Status Pickler::SaveGlobal(const Global& global) {
 
 // Protocol 2 knows no bytes: _codecs.encode(text, 'latin1') makes them, and
 // bytes() the empty ones.
-Status Pickler::SaveBytes(const std::string& bytes, const void* identity) {
-  if (bytes.empty()) {
+Status Pickler::SaveBytes(const Bytes& bytes, const void* identity) {
+  if (bytes.data.empty()) {
     emitter_.Global("builtins", "bytes");
     emitter_.CloseTuple(0);
   } else {
-    const std::string text = Latin1ToUtf8(bytes);
+    const std::string text = Latin1ToUtf8(bytes.data);
     if (text.size() > kMaxText) {
       return Status::InvalidArgument("bytes of more than 4 GiB as text");
     }
     emitter_.Global("_codecs", "encode");
-    emitter_.FreshStr(text);
+    if (bytes.latin1 && bytes.latin1->str() == text) {
+      emitter_.Str(*bytes.latin1);
+    } else {
+      emitter_.FreshStr(text);
+    }
     emitter_.Str(latin1_);
     emitter_.CloseTuple(2);
   }
@@ -122,7 +126,7 @@ Status Pickler::SaveByteArray(const std::string& bytes, const void* identity) {
   if (bytes.empty()) {
     emitter_.CloseTuple(0);
   } else {
-    CAISSON_RETURN_IF_ERROR(SaveBytes(bytes, nullptr));
+    CAISSON_RETURN_IF_ERROR(SaveBytes(Bytes{bytes}, nullptr));
     emitter_.CloseTuple(1);
   }
   emitter_.Op(Opcode::kReduce);

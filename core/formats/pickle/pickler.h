@@ -51,7 +51,7 @@ class Pickler {
  private:
   Status SaveValue(const Node& node);
   Status SaveGlobal(const Global& global);
-  Status SaveBytes(const std::string& bytes, const void* identity);
+  Status SaveBytes(const Bytes& bytes, const void* identity);
   Status SaveByteArray(const std::string& bytes, const void* identity);
   Status SaveTuple(const Tuple& tuple, const void* identity);
   Status SaveList(const List& list, const void* identity);
