@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "caisson/crc32.h"
 #include "kernels/cpu/byte_swap.h"
@@ -10,10 +11,11 @@
 namespace caisson::cpu {
 namespace {
 
-// From which size on a job streams by itself. bench/kernels_bench, stores_*:
-// from a quarter of this on streaming is ahead even where the result is read
-// next; a destination that was in the caches before loses below it.
-constexpr size_t kStreamFromBytes = 1024 * 1024;
+// Jobs that store more than this stream by themselves. bench/kernels_bench,
+// stores_*: from a quarter of it on streaming is ahead even where the result is
+// read next; but a destination that was in the caches before, as small ones
+// may be, loses by it.
+constexpr size_t kStreamAboveBytes = 1024 * 1024;
 
 // How far an address is past the start of its line.
 size_t PastLine(const std::byte* address) {
@@ -22,8 +24,22 @@ size_t PastLine(const std::byte* address) {
 
 }  // namespace
 
-BlockLoop::BlockLoop(const Pass& pass, const Job& job,
-                     std::optional<Gather> gather)
+void Pass::Size(Stores stores) {
+  block_elems = kBlockBytes / std::max(src_width, dst_width);
+  switch (stores) {
+    case Stores::kAuto:
+      stream_elems = kStreamAboveBytes / dst_width;
+      break;
+    case Stores::kCached:
+      stream_elems = std::numeric_limits<size_t>::max();
+      break;
+    case Stores::kStreaming:
+      stream_elems = 0;
+      break;
+  }
+}
+
+BlockLoop::BlockLoop(const Pass& pass, const Job& job, Gather* gather)
     : pass_(pass),
       job_(job),
       gather_(gather),
@@ -32,7 +48,7 @@ BlockLoop::BlockLoop(const Pass& pass, const Job& job,
                       (job.crc != nullptr && pass.crc_of_dst)) {}
 
 void BlockLoop::Run() {
-  if (gather_ && gather_->tiled()) {
+  if (gather_ != nullptr && gather_->tiled()) {
     RunTiles();
   } else {
     RunBlocks();
@@ -40,12 +56,9 @@ void BlockLoop::Run() {
 }
 
 bool BlockLoop::Streams() const {
-  if (job_.dst == nullptr || job_.dst == job_.src) return false;
-  if (PastLine(job_.dst) % pass_.dst_width != 0) return false;
-  if (pass_.stores != Stores::kAuto) {
-    return pass_.stores == Stores::kStreaming;
-  }
-  return job_.elems >= kStreamFromBytes / pass_.dst_width;
+  return job_.elems > pass_.stream_elems && job_.dst != nullptr &&
+         job_.dst != job_.src &&
+         (PastLine(job_.dst) & (pass_.dst_width - 1)) == 0;
 }
 
 std::byte* BlockLoop::Destination(size_t first) const {
@@ -53,16 +66,15 @@ std::byte* BlockLoop::Destination(size_t first) const {
 }
 
 void BlockLoop::RunBlocks() {
-  const size_t block = kBlockBytes / std::max(pass_.src_width, pass_.dst_width);
   for (size_t done = 0; done < job_.elems;) {
     std::byte* const dst = Destination(done);
-    size_t elems = std::min(job_.elems - done, block);
+    size_t elems = std::min(job_.elems - done, pass_.block_elems);
     // So that all blocks but the first begin with a line of the destination.
     if (streams_ && PastLine(dst) != 0) {
       elems = std::min(elems, (kLineBytes - PastLine(dst)) / pass_.dst_width);
     }
     const std::byte* src = job_.src + done * pass_.src_width;
-    if (gather_) {
+    if (gather_ != nullptr) {
       // Into its place where nothing comes after it.
       const bool in_place = dst != nullptr && !streams_ && !pass_.conversion;
       std::byte* const gathered = in_place ? dst : gathered_.data();
@@ -90,8 +102,7 @@ void BlockLoop::RunTiles() {
 void BlockLoop::RunBand(size_t plane, size_t row, size_t rows) {
   const size_t row_elems = gather_->row_elems();
   const size_t tile_elems = kTileBytes / (rows * pass_.src_width);
-  const size_t most = std::min(
-      tile_elems, kBlockBytes / std::max(pass_.src_width, pass_.dst_width));
+  const size_t most = std::min(tile_elems, pass_.block_elems);
   std::array<uint32_t, kMostRows> crcs{};
   for (size_t first = 0; first < row_elems;) {
     const size_t elems = std::min(row_elems - first, most);

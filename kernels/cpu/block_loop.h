@@ -5,7 +5,7 @@
 // the step. Where the result shall not stay in the caches a block is made in
 // scratch and streamed from there.
 //
-// A BlockLoop is some 20 KiB of scratch on the stack of one call.
+// A BlockLoop is some 12 KiB of scratch on the stack of one call.
 #pragma once
 
 #include <array>
@@ -20,21 +20,32 @@
 
 namespace caisson::cpu {
 
-// What a step does to every job.
+// A block, of source or destination, whichever is larger; elements of every
+// width fill it. Larger ones stream up to a third slower on Zen 4; smaller ones
+// pay more for the ends of their CRCs.
+inline constexpr size_t kBlockBytes = 4 * 1024;
+
+// What a step does to every job. Widths are powers of two.
 struct Pass {
   size_t src_width = 1;  // bytes of an element
   size_t dst_width = 1;
   size_t swap = 1;  // bytes of the unit to reverse; 1: none
   std::optional<Conversion> conversion;
   bool crc_of_dst = false;  // else of what was read; the same if none changes
-  Stores stores = Stores::kAuto;
+
+  // Set by Size(), so that a batch of small jobs divides once.
+  size_t block_elems = 0;   // at the most in a block
+  size_t stream_elems = 0;  // larger jobs stream
+
+  // Sets the sizes that follow from the widths and `stores`.
+  void Size(Stores stores);
 };
 
 class BlockLoop {
  public:
-  // Reads through `gather`, or from the job's source if there is none. All
+  // Reads through `gather`, or from the job's source if it is null. All
   // have to outlive the loop.
-  BlockLoop(const Pass& pass, const Job& job, std::optional<Gather> gather);
+  BlockLoop(const Pass& pass, const Job& job, Gather* gather);
 
   // Does the job; call once.
   void Run();
@@ -43,11 +54,6 @@ class BlockLoop {
   uint64_t bad() const { return bad_.value_or(job_.elems); }
 
  private:
-  // Of source or destination, whichever is larger; elements of every width
-  // fill it. Larger ones stream up to a third slower on Zen 4; smaller ones
-  // pay more for the ends of their CRCs.
-  static constexpr size_t kBlockBytes = 4 * 1024;
-
   // A tile of a view has as many rows as a line of the source has elements,
   // and as much of each as leaves room for the block in an L1 of 32 KiB.
   static constexpr size_t kTileBytes = 8 * 1024;
@@ -75,7 +81,7 @@ class BlockLoop {
 
   const Pass& pass_;
   const Job& job_;
-  std::optional<Gather> gather_;
+  Gather* const gather_;
   const bool streams_;
   const bool result_is_used_;  // else only the source's CRC is wanted
   uint32_t crc_ = 0;

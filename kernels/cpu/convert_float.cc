@@ -32,19 +32,39 @@ using Words = hn::ScalableTag<uint32_t>;  // float32 as bits
 using WordsVec = hn::Vec<Words>;
 using Floats = hn::RebindToFloat<Words>;
 
-// As many elements of type T as Words has lanes, at any alignment.
+// One vector, at any alignment.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadBytes(D d, const uint8_t* src) {
+#if HWY_TARGET == HWY_SCALAR  // whose vectors cannot be taken for bytes
+  hn::TFromD<D> lane;
+  std::memcpy(&lane, src, sizeof(lane));
+  return hn::Set(d, lane);
+#else
+  return hn::BitCast(d, hn::LoadU(hn::Repartition<uint8_t, D>(), src));
+#endif
+}
+
+template <class D, class V>
+HWY_INLINE void StoreBytes(V vec, D d, uint8_t* dst) {
+#if HWY_TARGET == HWY_SCALAR
+  const auto lane = hn::GetLane(hn::BitCast(d, vec));
+  std::memcpy(dst, &lane, sizeof(lane));
+#else
+  (void)d;
+  const hn::Repartition<uint8_t, D> d8;
+  hn::StoreU(hn::BitCast(d8, vec), d8, dst);
+#endif
+}
+
+// As many elements of type T as Words has lanes.
 template <typename T>
 HWY_INLINE hn::Vec<hn::Rebind<T, Words>> LoadRun(const uint8_t* src) {
-  const hn::Rebind<T, Words> d;
-  return hn::BitCast(d,
-                     hn::LoadU(hn::Repartition<uint8_t, decltype(d)>(), src));
+  return LoadBytes(hn::Rebind<T, Words>(), src);
 }
 
 template <typename T, class V>
 HWY_INLINE void StoreRun(V vec, uint8_t* dst) {
-  const hn::Rebind<T, Words> d;
-  const hn::Repartition<uint8_t, decltype(d)> d8;
-  hn::StoreU(hn::BitCast(d8, vec), d8, dst);
+  StoreBytes(vec, hn::Rebind<T, Words>(), dst);
 }
 
 // The low bits of each word as a T. REQUIRES: nothing is lost.
@@ -249,20 +269,19 @@ struct FromFloat8E4M3 {
   }
 };
 
-// As many float64 as there are words take two vectors.
+// As many float64 as there are words take two vectors, or one.
+using Doubles = hn::ScalableTag<double>;
+using HalfFloats = hn::Rebind<float, Doubles>;
+
 struct ToFloat64 {
   using From = float;
   using To = double;
   static To One(From x) { return x; }
   static HWY_INLINE void Run(const uint8_t* src, uint8_t* dst) {
-    const hn::ScalableTag<double> d;
-    const hn::Rebind<float, decltype(d)> d32;
-    const hn::Repartition<uint8_t, decltype(d)> d8;
-    const hn::Repartition<uint8_t, decltype(d32)> d8_32;
+    const Doubles d;
     for (size_t i = 0; i < hn::Lanes(Words()); i += hn::Lanes(d)) {
-      const auto x = hn::BitCast(d32, hn::LoadU(d8_32, src + i * sizeof(From)));
-      hn::StoreU(hn::BitCast(d8, hn::PromoteTo(d, x)), d8,
-                 dst + i * sizeof(To));
+      const auto x = LoadBytes(HalfFloats(), src + i * sizeof(From));
+      StoreBytes(hn::PromoteTo(d, x), d, dst + i * sizeof(To));
     }
   }
 };
@@ -272,13 +291,10 @@ struct FromFloat64 {
   using To = float;
   static To One(From x) { return static_cast<float>(x); }
   static HWY_INLINE void Run(const uint8_t* src, uint8_t* dst) {
-    const hn::ScalableTag<double> d;
-    const hn::Rebind<float, decltype(d)> d32;
-    const hn::Repartition<uint8_t, decltype(d)> d8;
-    const hn::Repartition<uint8_t, decltype(d32)> d8_32;
+    const Doubles d;
     for (size_t i = 0; i < hn::Lanes(Words()); i += hn::Lanes(d)) {
-      const auto x = hn::BitCast(d, hn::LoadU(d8, src + i * sizeof(From)));
-      hn::StoreU(hn::BitCast(d8_32, hn::DemoteTo(d32, x)), d8_32,
+      const auto x = LoadBytes(d, src + i * sizeof(From));
+      StoreBytes(hn::DemoteTo(HalfFloats(), x), HalfFloats(),
                  dst + i * sizeof(To));
     }
   }
@@ -290,10 +306,8 @@ void Convert(const uint8_t* src, uint8_t* dst, size_t elems) {
   using To = typename Stage::To;
   const size_t lanes = hn::Lanes(Words());
   size_t i = 0;
-  if (HWY_TARGET != HWY_SCALAR) {
-    for (; i + lanes <= elems; i += lanes) {
-      Stage::Run(src + i * sizeof(From), dst + i * sizeof(To));
-    }
+  for (; i + lanes <= elems; i += lanes) {
+    Stage::Run(src + i * sizeof(From), dst + i * sizeof(To));
   }
   for (; i < elems; ++i) {
     From from;

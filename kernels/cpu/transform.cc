@@ -22,7 +22,7 @@ Result<Pass> PassOf(const Step& step) {
   Pass pass;
   pass.src_width = ByteWidth(step.from);
   pass.dst_width = ByteWidth(step.to);
-  pass.stores = step.stores;
+  pass.Size(step.stores);
   if (step.from != step.to) {
     if (step.op != Op::kConvert) {
       return Status::InvalidArgument("only Op::kConvert takes " +
@@ -64,7 +64,7 @@ Status Run(const Pass& pass, const Job& job) {
   if (job.dst == nullptr && job.crc == nullptr && job.bad == nullptr) {
     return Status::Ok();  // nothing to do
   }
-  BlockLoop loop(pass, job, gather);
+  BlockLoop loop(pass, job, gather ? &*gather : nullptr);
   loop.Run();
   if (job.crc != nullptr) *job.crc = loop.crc();
   if (job.bad != nullptr) *job.bad = loop.bad();

@@ -18,6 +18,7 @@ import itertools
 import json
 import pathlib
 import random
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -236,12 +237,12 @@ def change(rng, state, first):
 
 class Checker:
     def __init__(self, caisson):
-        self._caisson = caisson
+        self._caisson = shlex.split(caisson)
         self.checked = 0
         self.failed = 0
 
     def json(self, *args):
-        command = [self._caisson, *map(str, args), "--json"]
+        command = [*self._caisson, *map(str, args), "--json"]
         done = subprocess.run(command, capture_output=True)
         try:
             return done.returncode, json.loads(done.stdout)
