@@ -43,6 +43,9 @@ def _more_rows():
     yield Row("crc32", 64 * MIB, "isal")
     yield Row("crc32", GIB, "isal")
     yield Row("copy", 64 * MIB, "memcpy")
+    for verb in ("copy", "byte_swap4_crc32", "fp32_to_bf16_crc32",
+                 "bf16_to_fp32_crc32"):
+        yield Row(verb, GIB, "memcpy")
     for verb in ("fp32_to_fp8e4m3fn", "fp8e4m3fn_to_fp32", "fp64_to_fp32",
                  "int64_to_int32"):
         for crc in ("", "_crc32"):
@@ -156,6 +159,21 @@ def _small(results):
                       lines)
 
 
+def _stores(results):
+    lines = []
+    sizes = sorted({size for verb, _, size in results.keys()
+                    if verb == "stores_only"})
+    for size in sizes:
+        cells = [size_name(size)]
+        for verb in ("stores_only", "stores_then_read"):
+            for who in ("cached", "streaming"):
+                rate = results.rate(verb, who, size)
+                cells.append(f"{rate.median / 1e9:.1f}" if rate else "-")
+        lines.append(cells)
+    yield from _table(["bytes", "cached", "streaming", "cached, then read",
+                       "streaming, then read"], lines)
+
+
 def lines(results):
     """The report as lines of markdown."""
     yield results.machine()
@@ -168,6 +186,8 @@ def lines(results):
                                   for row in more])
     yield "\nTime of one call or job:\n"
     yield from _small(results)
+    yield "\ncopy_crc32 by its stores, into memory in no cache, in GB/s:\n"
+    yield from _stores(results)
     yield "\nThe other SIMD targets of this CPU, as ratios to the peer:\n"
     yield from _other_targets(results)
     if results.errors:

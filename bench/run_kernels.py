@@ -27,11 +27,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # measured in that size. No CPU in use today has SSSE3 and not SSE4.
 STAGES = (
     ("up to 1 MiB",
-     r"(?!.*-ssse3).*/(16|256|4096|65536|1048576)$", 0.02),
+     r"(?!stores_|.*-ssse3).*/(16|256|4096|65536|1048576)$", 0.02),
+    ("stores", "stores_", 0.02),
     ("crc32_combine", r"crc32_combine/.*/(67108864|1073741824)$", 0.02),
-    ("64 MiB", r"(?!crc32_combine|.*-ssse3).*/67108864$", 0.03),
+    ("64 MiB", r"(?!stores_|crc32_combine|.*-ssse3).*/67108864$", 0.03),
     ("1 GiB",
-     r"(crc32|copy|copy_crc32|byte_swap4|fp32_to_bf16|bf16_to_fp32)/"
+     r"(crc32|copy|copy_crc32|(byte_swap4|fp32_to_bf16|bf16_to_fp32)(_crc32)?)/"
      r"(caisson|caisson-avx2|caisson-sse4|isal|libdeflate|memcpy"
      r"|memcpy-libdeflate)/1073741824$", 0.01),
 )
