@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -97,8 +98,10 @@ std::string UnitText(DType dtype, const std::byte* data, bool bits) {
                                            : ElementText(dtype, data);
   if (!bits) return text;
   text += " (0x";
-  for (size_t i = width; i-- > 0;) {  // little-endian
-    text += fmt::format("{:02x}", static_cast<uint8_t>(data[i]));
+  for (size_t i = 0; i < width; ++i) {  // the most significant byte first
+    const bool little = std::endian::native == std::endian::little;
+    text += fmt::format("{:02x}",
+                        static_cast<uint8_t>(data[little ? width - 1 - i : i]));
   }
   return text + ")";
 }

@@ -5,17 +5,17 @@
 // host's loops vectorise and a device calls per thread.
 //
 // Narrowing rounds to nearest, ties to even, subnormals included. What rounds
-// past the largest finite number becomes infinity, or NaN in float8_e4m3fn,
-// which has no infinity, as in PyTorch. NaN stays NaN and keeps its sign:
-// 16-bit formats keep the leading bits of the payload with the quiet bit set,
-// as the conversion instructions of x86 and ARM do; 8-bit formats have all
-// bits of exponent and mantissa set, as in PyTorch. Widening is exact; a NaN
-// that was signalling becomes quiet, except from bfloat16, which is the upper
-// half of a float32.
+// past the largest finite number becomes infinity; in float8_e4m3fn, which has
+// none, it and infinity become that largest number, as in PyTorch 2.13. NaN
+// stays NaN and keeps its sign: 16-bit formats keep the leading bits of the
+// payload with the quiet bit set, as the conversion instructions of x86 and ARM
+// do; 8-bit formats have all bits of exponent and mantissa set, as in PyTorch.
+// Widening is exact; a NaN that was signalling becomes quiet, except from
+// bfloat16, which is the upper half of a float32.
 //
-// Additions on float serve only to round or to renormalise: no operand and no
-// result is subnormal, so the flush-to-zero modes change nothing. The rounding
-// mode must be the default.
+// Additions on float serve only to round or to renormalise. No result that is
+// used depends on a subnormal operand, so the flush-to-zero modes change
+// nothing. The rounding mode must be the default.
 #pragma once
 
 #include <cstdint>
@@ -134,12 +134,16 @@ CAISSON_HOST_DEVICE inline uint32_t Float32FromFloat8E5M2(uint8_t x) {
   return Float32FromFloat16(static_cast<uint16_t>(x << 8));
 }
 
+// 464: what is larger rounds past 448, the largest number, to the code of NaN.
+inline constexpr uint32_t kLastFloat8E4M3 = 0x43E80000;
+
 CAISSON_HOST_DEVICE inline uint8_t Float8E4M3FromFloat32(uint32_t x) {
   const uint32_t magnitude = x & ~kSign32;
   const uint32_t sign = (x ^ magnitude) >> Float8E4M3::kSignShift;
-  constexpr uint32_t kOverflow = 0x43F00000;  // 480, the code of NaN
+  const uint32_t special = magnitude > kInfinity32 ? 0x7F : 0x7E;
   const uint32_t finite = RoundMagnitude<Float8E4M3>(magnitude);
-  return static_cast<uint8_t>(sign | (magnitude >= kOverflow ? 0x7F : finite));
+  return static_cast<uint8_t>(sign |
+                              (magnitude > kLastFloat8E4M3 ? special : finite));
 }
 
 CAISSON_HOST_DEVICE inline uint32_t Float32FromFloat8E4M3(uint8_t x) {

@@ -11,6 +11,7 @@
 #include "core/base/state_steps.h"
 #include "core/base/state_walk.h"
 #include "core/base/status_macros.h"
+#include "core/base/utf8.h"
 
 namespace caisson {
 namespace {
@@ -91,14 +92,27 @@ Result<std::string> NewKey(const Place& place, std::string_view to) {
                                  Quoted(Join(place.path)) + " must stay");
 }
 
-// A key "a.b" beside a dict "a" would pass for an entry "b" of that.
-Status CheckNotBelow(const Node& holder, std::string_view key) {
-  for (const auto& [other, value] : EntriesOf(holder)) {
-    const std::string* text = other.AsStr();
-    const bool begins = text != nullptr && key.starts_with(*text + ".");
-    if (begins && value.As<Dict>() != nullptr) {
+bool HoldsOthers(const Node& node) {
+  return node.As<Dict>() || node.As<List>() || node.As<Tuple>() ||
+         node.As<Set>() || node.As<Object>();
+}
+
+// A key "a.b" beside a container "a" would pass for an entry "b" of that.
+Status CheckApart(const Node& holder, size_t entry, const std::string& key) {
+  const auto& entries = EntriesOf(holder);
+  const bool holds = HoldsOthers(entries[entry].second);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i == entry) continue;
+    const std::string other = TextOf(StepOf(entries[i].first));
+    if (HoldsOthers(entries[i].second) && key.starts_with(other + ".")) {
       return Status::InvalidArgument(
-          Quoted(*text) + " is a dict of its own, into which nothing is moved");
+          Quoted(other) +
+          " holds entries of its own, into which nothing is "
+          "moved");
+    }
+    if (holds && other.starts_with(key + ".")) {
+      return Status::InvalidArgument(Quoted(other) +
+                                     " would seem to lie in it");
     }
   }
   return Status::Ok();
@@ -131,7 +145,7 @@ Status RenameAt(Place& place, std::string_view to) {
                                    " is no str");
   }
   CAISSON_ASSIGN_OR_RETURN(const std::string key, NewKey(place, to));
-  CAISSON_RETURN_IF_ERROR(CheckNotBelow(place.holder, key));
+  CAISSON_RETURN_IF_ERROR(CheckApart(place.holder, *place.entry, key));
   return SetKey(place.holder, *place.entry, Node(key));
 }
 
@@ -139,6 +153,9 @@ Status RenameAt(Place& place, std::string_view to) {
 
 Status Rename(State& state, std::string_view from, std::string_view to) {
   const std::string context = "rename " + Quoted(from) + " to " + Quoted(to);
+  if (!IsUtf8SurrogatePass(to)) {
+    return Status::InvalidArgument(context + ": the new name is no UTF-8");
+  }
   if (const Status status = MeasureTree(state.root).status(); !status.ok()) {
     return status.WithContext(context);
   }

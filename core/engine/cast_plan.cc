@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/cast_plan.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -164,6 +165,26 @@ class Planner {
         Named(tensor) + ": part of an object that this build does not convert");
   }
 
+  // Whether the tensor's numbers are known as they lie in the file.
+  static Status CheckValues(const TensorLayout& tensor,
+                            const StorageLayout& storage) {
+    const DType from = tensor.view.spec.dtype;
+    if (ByteWidth(from) == 0) {
+      return Status::Unsupported(Named(tensor) + ": no kernel converts " +
+                                 std::string(Name(from)));
+    }
+    // Nobody turns the bytes of untyped storages over: formats.md 1.10.
+    const bool foreign = std::ranges::any_of(
+        storage.pieces,
+        [](const Piece& piece) { return piece.order != kNativeOrder; });
+    if (foreign && !storage.handle->dtype && SwapWidth(from) > 1) {
+      return Status::Unsupported(
+          Named(tensor) + ": an untyped storage in the byte order of another " +
+          "machine, whose numbers cannot be cast");
+    }
+    return Status::Ok();
+  }
+
   Status Add(const TensorLayout& tensor, DType to, Bond bond) {
     CAISSON_RETURN_IF_ERROR(CheckBond(tensor, bond));
     const StorageLayout& storage = layout_.storages[tensor.storage];
@@ -174,6 +195,7 @@ class Planner {
           Named(tensor) + ": views a storage of " + std::string(Name(*typed)) +
           " as " + std::string(Name(from)) + ", which cannot be cast");
     }
+    CAISSON_RETURN_IF_ERROR(CheckValues(tensor, storage));
     CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                              KernelsFor(Device::Cpu()));
     const Step step = {Op::kConvert, from, to, CrcOf::kSource};

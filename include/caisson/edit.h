@@ -24,8 +24,9 @@ namespace caisson {
 //
 // Errors, which leave the state as it was: kNotFound if nothing has the name
 // `from`; kInvalidArgument if several paths join to it, if it names no entry of
-// a dict or one whose key is no str, if `to` is taken, or lies in another
-// dict; kUnsupported for very many unequal keys of one hash.
+// a dict or one whose key is no str, if `to` is no UTF-8, is taken, lies in
+// another dict or list, or would make other names seem to lie in the entry;
+// kUnsupported for very many unequal keys of one hash.
 Status Rename(State& state, std::string_view from, std::string_view to);
 
 }  // namespace caisson

@@ -91,7 +91,7 @@ struct LoadOptions {
 
   // Converts floating tensors on their way into memory, rounding to nearest
   // even, as torch's `.to(dtype)` does; what is too large becomes infinite, or
-  // NaN in a type without infinities. CRCs are those of the file's bytes. The
+  // the largest number in a type without infinities. CRCs are those of the file's bytes. The
   // first cast that covers a tensor decides; integer, bool, complex and
   // quantised tensors, and the parameters of quantised ones, stay as they are,
   // as do meta tensors, which have no storage. A storage is converted as a

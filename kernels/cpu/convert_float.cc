@@ -142,19 +142,20 @@ struct FromBFloat16 {
   }
 };
 
-// The formats that end in infinity from 2^16 on: float16 and float8_e5m2.
-// `nan` is what stands for the NaN of that magnitude.
+// A magnitude above `last` becomes `nan` if it is that of a NaN, else `past`.
 template <class F>
-HWY_INLINE WordsVec RoundToFormat(WordsVec x, WordsVec magnitude,
-                                  WordsVec infinity, WordsVec nan) {
+HWY_INLINE WordsVec RoundToFormat(WordsVec x, WordsVec magnitude, uint32_t last,
+                                  uint32_t past, WordsVec nan) {
   const Words d;
   const auto sign = hn::ShiftRight<F::kSignShift>(hn::Xor(x, magnitude));
   const auto special = hn::IfThenElse(
-      hn::Gt(magnitude, hn::Set(d, bits::kInfinity32)), nan, infinity);
-  const auto overflow = hn::Gt(magnitude, hn::Set(d, ((127u + 16) << 23) - 1));
-  return hn::Or(
-      sign, hn::IfThenElse(overflow, special, RoundMagnitude<F>(magnitude)));
+      hn::Gt(magnitude, hn::Set(d, bits::kInfinity32)), nan, hn::Set(d, past));
+  return hn::Or(sign, hn::IfThenElse(hn::Gt(magnitude, hn::Set(d, last)),
+                                     special, RoundMagnitude<F>(magnitude)));
 }
+
+// Float16 and float8_e5m2 are infinite from 2^16 on.
+constexpr uint32_t kLastBelow2To16 = ((127u + 16) << 23) - 1;
 
 HWY_INLINE WordsVec Magnitude(WordsVec x) {
   return hn::AndNot(hn::Set(Words(), bits::kSign32), x);
@@ -175,7 +176,7 @@ struct ToFloat16 {
     const auto payload = hn::And(
         hn::ShiftRight<bits::Float16::kShift>(magnitude), hn::Set(d, 0x3FFu));
     StoreNarrow<To>(
-        RoundToFormat<bits::Float16>(x, magnitude, hn::Set(d, 0x7C00u),
+        RoundToFormat<bits::Float16>(x, magnitude, kLastBelow2To16, 0x7C00,
                                      hn::Or(payload, hn::Set(d, 0x7E00u))),
         dst);
 #endif
@@ -218,11 +219,11 @@ struct ToFloat8E5M2 {
   using To = uint8_t;
   static To One(From x) { return bits::Float8E5M2FromFloat32(x); }
   static HWY_INLINE void Run(const uint8_t* src, uint8_t* dst) {
-    const Words d;
     const auto x = LoadRun<From>(src);
-    StoreNarrow<To>(RoundToFormat<bits::Float8E5M2>(
-                        x, Magnitude(x), hn::Set(d, 0x7Cu), hn::Set(d, 0x7Fu)),
-                    dst);
+    StoreNarrow<To>(
+        RoundToFormat<bits::Float8E5M2>(x, Magnitude(x), kLastBelow2To16, 0x7C,
+                                        hn::Set(Words(), 0x7Fu)),
+        dst);
   }
 };
 
@@ -240,15 +241,11 @@ struct ToFloat8E4M3 {
   using To = uint8_t;
   static To One(From x) { return bits::Float8E4M3FromFloat32(x); }
   static HWY_INLINE void Run(const uint8_t* src, uint8_t* dst) {
-    using F = bits::Float8E4M3;
-    const Words d;
     const auto x = LoadRun<From>(src);
-    const auto magnitude = Magnitude(x);
-    const auto sign = hn::ShiftRight<F::kSignShift>(hn::Xor(x, magnitude));
-    const auto overflow = hn::Gt(magnitude, hn::Set(d, 0x43F00000u - 1));
-    StoreNarrow<To>(hn::Or(sign, hn::IfThenElse(overflow, hn::Set(d, 0x7Fu),
-                                                RoundMagnitude<F>(magnitude))),
-                    dst);
+    StoreNarrow<To>(
+        RoundToFormat<bits::Float8E4M3>(x, Magnitude(x), bits::kLastFloat8E4M3,
+                                        0x7E, hn::Set(Words(), 0x7Fu)),
+        dst);
   }
 };
 
@@ -306,8 +303,12 @@ void Convert(const uint8_t* src, uint8_t* dst, size_t elems) {
   using To = typename Stage::To;
   const size_t lanes = hn::Lanes(Words());
   size_t i = 0;
-  for (; i + lanes <= elems; i += lanes) {
-    Stage::Run(src + i * sizeof(From), dst + i * sizeof(To));
+  // A lane of HWY_SCALAR is slower than an element, and what is too large for
+  // float32 is not infinite there.
+  if (HWY_TARGET != HWY_SCALAR) {
+    for (; i + lanes <= elems; i += lanes) {
+      Stage::Run(src + i * sizeof(From), dst + i * sizeof(To));
+    }
   }
   for (; i < elems; ++i) {
     From from;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <string>
 
 namespace caisson::cpu {
@@ -78,6 +79,10 @@ Status CheckElems(std::span<const int64_t> shape, size_t elems) {
       return Status::InvalidArgument("view with more than 2^64 elements");
     }
   }
+  // The dimensions that are joined count in int64_t.
+  if (product > static_cast<size_t>(std::numeric_limits<int64_t>::max())) {
+    return Status::InvalidArgument("view with more than 2^63 elements");
+  }
   if (product != elems) {
     return Status::InvalidArgument("view of " + std::to_string(product) +
                                    " elements, expected " +
@@ -104,7 +109,8 @@ Result<Gather> Gather::Make(const std::byte* src, const Strides& view,
   for (size_t i = rank; i-- > 0;) {
     if (view.shape[i] == 1) continue;
     int64_t stride;
-    if (__builtin_mul_overflow(view.strides[i], int64_t(width), &stride)) {
+    if (__builtin_mul_overflow(view.strides[i], int64_t(width), &stride) ||
+        stride == std::numeric_limits<int64_t>::min()) {
       return Status::InvalidArgument("view with a stride of " +
                                      std::to_string(view.strides[i]));
     }

@@ -210,6 +210,19 @@ TEST(Rename, RefusesToMoveIntoAnotherDict) {
   CAISSON_EXPECT_OK(Rename(state, "z", "c.z"));
 }
 
+// Regression: the names of others came to lie in the renamed entry, so that the
+// next look-up found two.
+TEST(Rename, RefusesToTakeTheNamesOfOthersIn) {
+  State state;
+  state["a.b"] = 1;
+  state["x"]["b"] = 2;
+  state["list"] = List{{1}};
+  state["k"] = 3;
+  ExpectRefused(state, "x", "a", StatusIs(kInvalid, HasSubstr("'a.b'")));
+  ExpectRefused(state, "k", "list.x", StatusIs(kInvalid, HasSubstr("'list'")));
+  ExpectRefused(state, "k", "\xff", StatusIs(kInvalid, HasSubstr("UTF-8")));
+}
+
 TEST(Rename, RefusesWhatIsNoEntryWithAStrAsKey) {
   State state;
   state["list"] = List{{1, 2}};

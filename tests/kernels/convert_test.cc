@@ -164,7 +164,8 @@ TEST_P(ConvertTest, RoundsAnyBitsOfFloat32) {
   FillRandom(std::as_writable_bytes(std::span(bits)), 1);
   for (const uint32_t special :
        {0u, 1u, 0x7FFFFFu, 0x800000u, 0x7F7FFFFFu, 0x7F800000u, 0x33000000u,
-        0x33000001u, 0x387FC000u, 0x387FE000u, 0x477FEFFFu, 0x477FF000u}) {
+        0x33000001u, 0x387FC000u, 0x387FE000u, 0x477FEFFFu, 0x477FF000u,
+        0x43E80000u, 0x43E80001u, 0x43EFFFFFu, 0x43F00000u}) {
     bits.push_back(special);
     bits.push_back(special | 0x80000000u);
   }

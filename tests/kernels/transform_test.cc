@@ -396,6 +396,19 @@ TEST_P(TransformTest, RefusesViewsThatContradictThemselves) {
   }
 }
 
+// Regression: dimensions of stride 0 were joined beyond what an int64_t counts.
+TEST_P(TransformTest, RefusesViewsOfMoreElementsThanCanBeCounted) {
+  const std::vector<int64_t> shape = {int64_t{1} << 62, 3};
+  const std::vector<int64_t> strides = {0, 0};
+  const Strides view = {shape, strides};
+  const std::byte element{};
+  EXPECT_THAT(
+      Transform(
+          StepOf(Op::kCopy, DType::kUInt8),
+          {.src = &element, .elems = (size_t{1} << 62) * 3, .view = &view}),
+      StatusIs(StatusCode::kInvalidArgument, HasSubstr("2^63")));
+}
+
 TEST_P(TransformTest, RefusesStridedViewsInPlaceButNotDenseOnes) {
   Bytes memory = RandomBytes(24, 5);
   const Bytes swapped = Swapped(memory, 4);

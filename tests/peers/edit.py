@@ -306,6 +306,12 @@ def cast_cases(options):
     for target in (*_TARGETS, torch.float8_e4m3fn, torch.float8_e5m2):
         yield "module", torch_states.module_state(), target
         yield "adamw", torch_states.adamw_state(), target
+    # Around the largest numbers of both 8-bit types, and past them.
+    edges = [448.0, 464.0, 464.5, 480.0, 57344.0, 61440.0, 65536.0, 1e9, 1e-3]
+    edges += [float("inf"), 2.0**-9, 2.0**-10, 3 * 2.0**-11, 2.0**-16]
+    edges = torch.tensor(edges + [-edge for edge in edges])
+    for target in (torch.float8_e4m3fn, torch.float8_e5m2, torch.float16):
+        yield "edges", {"x": edges, "y": edges.double()}, target
     special = dict(torch_states.special_states())
     for name in ("attributes", "meta"):
         yield name, {"x": torch.ones(1), "y": special[name]}, torch.bfloat16

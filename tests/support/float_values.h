@@ -5,6 +5,7 @@
 // tests.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -65,12 +66,12 @@ class NearestEven {
   }
 
   // The code of the number nearest to `value`, of two that are as near the
-  // even one. Past the largest: infinity, or NaN where there is none.
+  // even one. Past the largest: infinity, or the largest where there is none.
   // REQUIRES: no NaN.
   uint32_t Round(double value) const {
     const uint32_t sign = std::signbit(value) ? format_.sign() : 0;
     const double magnitude = std::fabs(value);
-    const uint32_t past = format_.Largest() + 1;  // infinity, or NaN
+    const uint32_t past = format_.Largest() + (format_.has_infinity ? 1 : 0);
     if (magnitude >= values_.back()) return sign | past;
     size_t low = 0;
     size_t high = values_.size() - 1;  // values_[low] <= magnitude < [high]
@@ -81,7 +82,7 @@ class NearestEven {
     const double below = magnitude - values_[low];
     const double above = values_[high] - magnitude;
     const bool up = above < below || (above == below && low % 2 == 1);
-    return sign | static_cast<uint32_t>(up ? high : low);
+    return sign | std::min(static_cast<uint32_t>(up ? high : low), past);
   }
 
  private:

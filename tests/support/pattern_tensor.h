@@ -4,6 +4,8 @@
 // follow too.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,8 +16,8 @@
 
 namespace caisson {
 
-// A dense tensor that owns its bytes; byte i is (first + i) mod 251. Booleans
-// are the lowest bit of that.
+// A dense tensor that owns its bytes; byte i, of a little-endian file, is
+// (first + i) mod 251. Booleans are the lowest bit of that.
 inline TensorView PatternTensor(DType dtype, std::vector<int64_t> shape,
                                 size_t first) {
   const size_t bytes = TensorSpec{"", dtype, shape}.bytes();
@@ -24,7 +26,16 @@ inline TensorView PatternTensor(DType dtype, std::vector<int64_t> shape,
   for (size_t i = 0; i < bytes; ++i) {
     (*owner)[i] = static_cast<std::byte>((first + i) % 251 & mask);
   }
-  return DenseTensor(dtype, std::move(shape), owner->data(), owner);
+  TensorView tensor =
+      DenseTensor(dtype, std::move(shape), owner->data(), owner);
+  // Nobody turns an untyped storage over on its way into a file.
+  if (std::endian::native == std::endian::big && tensor.storage->dtype) {
+    const auto unit = static_cast<ptrdiff_t>(SwapWidth(dtype));
+    for (auto at = owner->begin(); at != owner->end(); at += unit) {
+      std::reverse(at, at + unit);
+    }
+  }
+  return tensor;
 }
 
 // Another view of the same storage.
