@@ -147,7 +147,7 @@ class ConvertEditTest(CliTest):
             "nope=x": "nothing is called 'nope'",
             "ids=step": "'step' is the name of",
             "model.0.bias=bias": "does not lie in 'model'",
-            "ids=model.ids": "'model' is a dict",
+            "ids=model.ids": "'model' holds entries",
         }.items():
             error = self.expect_refused(path, "--rename", value)
             self.assertIn(reason, error)
