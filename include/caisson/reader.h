@@ -91,11 +91,11 @@ struct LoadOptions {
 
   // Converts floating tensors on their way into memory, rounding to nearest
   // even, as torch's `.to(dtype)` does; what is too large becomes infinite, or
-  // the largest number in a type without infinities. CRCs are those of the file's bytes. The
-  // first cast that covers a tensor decides; integer, bool, complex and
-  // quantised tensors, and the parameters of quantised ones, stay as they are,
-  // as do meta tensors, which have no storage. A storage is converted as a
-  // whole, and keeps its number of elements.
+  // the largest number in a type without infinities. CRCs are those of the
+  // file's bytes. The first cast that covers a tensor decides; integer, bool,
+  // complex and quantised tensors, and the parameters of quantised ones, stay
+  // as they are, as do meta tensors, which have no storage. A storage is
+  // converted as a whole, and keeps its number of elements.
   std::vector<Cast> casts = {};
 };
 
