@@ -36,6 +36,16 @@ CLI::Option* AddRepeated(
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+// PyTorch's name of a dtype ("bfloat16"), safetensors' in either case ("BF16",
+// "bf16"), or that of the papers ("fp16").
+std::optional<DType> DTypeNamed(std::string_view name) {
+  if (const std::optional<DType> dtype = ParseDType(name)) return dtype;
+  std::string upper(name);
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+  if (upper.starts_with("FP")) upper.erase(1, 1);
+  return upper.empty() ? std::nullopt : ParseSafetensorsName(upper);
+}
+
 // A dtype has no '=', so the last one ends the glob.
 std::string TakeCast(const std::string& text, std::vector<Cast>* casts) {
   const size_t equals = text.rfind('=');
@@ -43,7 +53,7 @@ std::string TakeCast(const std::string& text, std::vector<Cast>* casts) {
     return "expected NAME_GLOB=DTYPE";
   }
   const std::string name = text.substr(equals + 1);
-  const std::optional<DType> dtype = ParseDType(name);
+  const std::optional<DType> dtype = DTypeNamed(name);
   if (!dtype) return fmt::format("'{}' is no dtype", Abbreviated(name, 100));
   casts->push_back({text.substr(0, equals), *dtype});
   return "";
@@ -82,13 +92,14 @@ void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
                   "the file to write; may be IN, which is then replaced as "
                   "a whole or not at all")
       ->required();
-  AddRepeated(command, "--cast", "NAME_GLOB=DTYPE",
-              "convert the floating tensors with such names in IN to bfloat16, "
-              "float16, ...; '*' stands for anything, dots too, '?' for one "
-              "byte; the first that covers a tensor decides",
-              [options](const std::string& text) {
-                return TakeCast(text, &options->casts);
-              });
+  AddRepeated(
+      command, "--cast", "NAME_GLOB=DTYPE",
+      "convert the floating tensors with such names in IN to bfloat16 (or "
+      "bf16), float16, ...; '*' stands for anything, dots too, '?' for "
+      "one byte; the first that covers a tensor decides",
+      [options](const std::string& text) {
+        return TakeCast(text, &options->casts);
+      });
   AddRepeated(command, "--rename", "OLD=NEW",
               "give the entry of a dict that ls calls OLD, a tensor or "
               "anything else, another key; NEW is its whole new name; done in "

@@ -43,7 +43,7 @@ class ConvertEditTest(CliTest):
 
     def test_cast_rounds_and_says_what_it_did(self):
         path, out = self.net(), self.folder / "out.pt"
-        text = self.expect(0, "convert", path, out, "--cast", "*=bfloat16")
+        text = self.expect(0, "convert", path, out, "--cast", "*=bf16")
         self.assertRegex(
             text,
             r"\Acast 2 tensors from float32 to bfloat16\n[^\n]+ -> [^\n]+\n\Z",
@@ -61,7 +61,7 @@ class ConvertEditTest(CliTest):
         path = self.net()
         text = self.expect(
             0, "convert", path, path, "--cast=*.bias=float16",
-            "--cast=model.*=float64",
+            "--cast=model.*=FP64",
         )  # fmt: skip
         self.assertIn("cast 1 tensor from float32 to float16\n", text)
         self.assertIn("cast 1 tensor from float32 to float64\n", text)
