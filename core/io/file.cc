@@ -168,6 +168,22 @@ Result<bool> File::Allocate(uint64_t bytes) {
   return true;
 }
 
+bool File::SetDirect(bool direct) {
+  return Uninterrupted([&] { return files_->SetDirect(fd_, direct); }) == 0;
+}
+
+std::optional<uint64_t> File::FreeBytes() const {
+  uint64_t bytes = 0;
+  const int error =
+      Uninterrupted([&] { return files_->FreeBytes(fd_, &bytes); });
+  if (error < 0) return std::nullopt;
+  return bytes;
+}
+
+void File::DropCache(uint64_t offset, uint64_t bytes) const {
+  files_->DropCache(fd_, offset, bytes);
+}
+
 Status File::Sync() {
   const int error = Uninterrupted([&] { return files_->Sync(fd_); });
   if (error < 0) return FromErrno(-error, path_, "sync");

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -80,6 +81,18 @@ class File {
   // of it. The size stays; Truncate() to the final size gives back the rest.
   // False, with nothing reserved, where the file system cannot.
   Result<bool> Allocate(uint64_t bytes);
+
+  // Direct I/O from now on, or not: see FileSystem::SetDirect(). False, with
+  // nothing changed, where the file system refuses it; some refuse the first
+  // transfer instead.
+  bool SetDirect(bool direct);
+
+  // Bytes that the caller may still write to the file system; none where it
+  // does not say.
+  std::optional<uint64_t> FreeBytes() const;
+
+  // Drops the clean pages of a range from the page cache, which is a hint.
+  void DropCache(uint64_t offset, uint64_t bytes) const;
 
   // Returns when the content and the size are on the device. After an error
   // what was written before is in doubt, and a second Sync() proves nothing.

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -78,6 +79,25 @@ class PosixFileSystem final : public FileSystem {
   int Allocate(int fd, uint64_t bytes) override {
     return OrErrno(
         fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)));
+  }
+
+  int SetDirect(int fd, bool direct) override {
+    const int flags = OrErrno(fcntl(fd, F_GETFL));
+    if (flags < 0) return flags;
+    const int wanted = direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+    return OrErrno(fcntl(fd, F_SETFL, wanted));
+  }
+
+  int FreeBytes(int fd, uint64_t* bytes) override {
+    struct statvfs found;
+    const int error = OrErrno(fstatvfs(fd, &found));
+    if (error == 0) *bytes = uint64_t{found.f_bavail} * found.f_frsize;
+    return error;
+  }
+
+  int DropCache(int fd, uint64_t offset, uint64_t bytes) override {
+    return -posix_fadvise(fd, static_cast<off_t>(offset),
+                          static_cast<off_t>(bytes), POSIX_FADV_DONTNEED);
   }
 
   int Stat(int fd, struct stat* found) override {

@@ -25,6 +25,10 @@
 
 namespace caisson {
 
+// What direct I/O asks of offsets, sizes and addresses: no less than the
+// logical block of any device in use, no more than a page.
+inline constexpr size_t kDirectAlignment = 4096;
+
 class FileSystem {
  public:
   // The one of this machine. Lives as long as the program.
@@ -57,6 +61,18 @@ class FileSystem {
 
   // Reserves space for the first `bytes` without changing the size.
   virtual int Allocate(int fd, uint64_t bytes) = 0;
+
+  // Turns direct I/O (O_DIRECT) of a descriptor on or off: transfers between
+  // device and memory without the page cache, whose offset, size and address
+  // are multiples of kDirectAlignment. Negative where it is impossible.
+  virtual int SetDirect(int fd, bool direct) = 0;
+
+  // Bytes that the caller may still write to the file system of `fd`.
+  virtual int FreeBytes(int fd, uint64_t* bytes) = 0;
+
+  // Drops the clean pages of a range from the page cache; a hint. 0 bytes
+  // mean all that follow.
+  virtual int DropCache(int fd, uint64_t offset, uint64_t bytes) = 0;
 
   virtual int Stat(int fd, struct stat* found) = 0;
   // Of the name itself, if it is a symbolic link.

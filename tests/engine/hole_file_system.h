@@ -51,6 +51,15 @@ class HoleFileSystem final : public FileSystem {
     return posix_.Truncate(fd, bytes);
   }
   int Allocate(int, uint64_t) override { return -EOPNOTSUPP; }
+  int SetDirect(int fd, bool direct) override {
+    return posix_.SetDirect(fd, direct);
+  }
+  int FreeBytes(int fd, uint64_t* bytes) override {
+    return posix_.FreeBytes(fd, bytes);
+  }
+  int DropCache(int fd, uint64_t offset, uint64_t bytes) override {
+    return posix_.DropCache(fd, offset, bytes);
+  }
   int Stat(int fd, struct stat* found) override {
     return posix_.Stat(fd, found);
   }

@@ -70,6 +70,15 @@ class FaultFileSystem final : public FileSystem {
   int Allocate(int fd, uint64_t bytes) override {
     return Do("allocate", [&] { return posix_.Allocate(fd, bytes); });
   }
+  int SetDirect(int fd, bool direct) override {
+    return Do("set direct", [&] { return posix_.SetDirect(fd, direct); });
+  }
+  int FreeBytes(int fd, uint64_t* bytes) override {
+    return Do("free bytes", [&] { return posix_.FreeBytes(fd, bytes); });
+  }
+  int DropCache(int fd, uint64_t offset, uint64_t bytes) override {
+    return posix_.DropCache(fd, offset, bytes);
+  }
   int Stat(int fd, struct stat* found) override {
     return Do("stat", [&] { return posix_.Stat(fd, found); });
   }

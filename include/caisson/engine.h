@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Saves and loads whole checkpoints at the speed of the disk, and saves them
+// while the training goes on.
+//
+// An Engine owns a pool of staging memory, threads and an I/O queue, which are
+// made when they are first needed and kept: make one and use it for every
+// checkpoint. Memory beyond the state is the pool and the index of the file,
+// whatever the size of the checkpoint.
+//
+// A file appears whole or not at all: see writer.h.
+//
+// Thread safety: all functions may be called on many threads at once. Saves
+// run one after the other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "caisson/profile.h"
+#include "caisson/reader.h"
+#include "caisson/state.h"
+#include "caisson/status.h"
+
+namespace caisson {
+
+// How transfers are queued.
+enum class IoKind : uint8_t {
+  kAuto,     // what wins on this machine: see `caisson info --dir`
+  kThreads,  // pread and pwrite
+  kUring,    // io_uring; kUnavailable where the kernel forbids it
+};
+
+struct EngineOptions {
+  // Staging memory. A save is asynchronous as far as its tensors fit.
+  size_t pool_bytes = size_t{256} << 20;
+
+  // The unit of staging and of writing: a multiple of 4096, and no more than
+  // the pool.
+  size_t window_bytes = size_t{8} << 20;
+
+  // Threads that copy and check bytes. 0: one for each core; an asynchronous
+  // save takes a quarter of that, at batch priority, and at least one.
+  size_t threads = 0;
+
+  // Transfers in flight. 0: 8.
+  size_t depth = 0;
+
+  IoKind io = IoKind::kAuto;
+
+  // Whether to go past the page cache where the file system can (O_DIRECT).
+  bool direct = true;
+};
+
+// Where a save or load is.
+struct Progress {
+  uint64_t bytes = 0;  // that are in the file, or in memory
+  uint64_t total = 0;  // an upper bound while a save is being laid out
+  double seconds = 0;  // since it began
+};
+
+struct SaveOptions {
+  // The layout to write. Default: the state's own profile.
+  std::optional<Profile> profile;
+
+  // Whether file and directory are on the device when the save is done.
+  // Without, the result survives a killed process, and may be lost or empty
+  // after a power cut.
+  bool sync = true;
+
+  // Called now and then from a thread of the engine; must not call it.
+  std::function<void(const Progress&)> progress;
+};
+
+// Time that a stage of a save or load waited for others, in seconds; what is
+// left is its own work. The stage that never waits is the one that limits.
+struct StageTimes {
+  double copy = 0;         // of all threads together, copying and checking
+  double transfer = 0;     // of all transfers together, from submit to done
+  double wait_memory = 0;  // the layout had no free window
+  double sync = 0;         // until the device had everything
+};
+
+struct SaveReport {
+  uint64_t file_bytes = 0;
+  uint64_t tensor_bytes = 0;  // of the storages, each once
+  double seconds = 0;
+  double staged_seconds = 0;  // until the last tensor was in staging memory
+  StageTimes stages;
+  std::string io;  // "io_uring, direct"
+};
+
+// What SaveAsync does while another save is running.
+enum class WhenBusy : uint8_t {
+  kWait,  // starts when that is done; SaveAsync blocks meanwhile
+  kSkip,  // returns a ticket that is done and says kCancelled
+  kFail,  // kUnavailable
+};
+
+struct AsyncOptions {
+  SaveOptions save;
+  WhenBusy when_busy = WhenBusy::kWait;
+
+  // The caller promises not to change the tensors before Wait() returns, so
+  // Staged() need not wait.
+  bool borrow = false;
+
+  // Called once when the save is over, from a thread of the engine; must not
+  // call it.
+  std::function<void(const Result<SaveReport>&)> done;
+};
+
+// A save that goes on. Dropping a ticket lets it.
+//
+// Thread safety: all functions may be called on many threads at once.
+class Ticket {
+ public:
+  Ticket(Ticket&&) noexcept;
+  Ticket& operator=(Ticket&&) noexcept;
+  ~Ticket();
+
+  // Waits until the tensors may change: the last byte of them is in staging
+  // memory, or the save is over. Returns the error of one that failed.
+  Status Staged() const;
+
+  // Waits until the file is in place, or the save failed.
+  Result<SaveReport> Wait() const;
+
+  // Whether Wait() returns at once.
+  bool done() const;
+
+  caisson::Progress progress() const;
+
+  // Ends the save as soon as possible: kCancelled from Wait(), the old file in
+  // place, nothing left behind. Too late, it changes nothing.
+  void Cancel();
+
+  class Shared;
+
+ private:
+  friend class Engine;
+  explicit Ticket(std::shared_ptr<Shared> shared);
+  std::shared_ptr<Shared> shared_;
+};
+
+class Engine {
+ public:
+  // Errors: kInvalidArgument for sizes that do not fit together.
+  static Result<Engine> Create(const EngineOptions& options = {});
+
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  // Waits for a save that is running.
+  ~Engine();
+
+  // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
+  //
+  // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
+  // Errors: those of Writer::Write; kIo, before a byte is written, where the
+  // file system says that the file will not fit, naming needed and free bytes.
+  Result<SaveReport> Save(const State& state, const std::string& path,
+                          const SaveOptions& options = {});
+
+  // The same while the caller goes on. The tensors must stay as they are until
+  // Ticket::Staged() returns; the tree may change at once.
+  //
+  // Errors: at once for a state that cannot be saved, and for kFail; the error
+  // of an earlier save that nobody asked its ticket for, with nothing begun.
+  Result<Ticket> SaveAsync(const State& state, const std::string& path,
+                           const AsyncOptions& options = {});
+
+  // Reader::Load, LoadInto and Verify of the file at `path`, many reads in
+  // flight. Errors: those of Reader::Open and of the function.
+  Result<State> Load(const std::string& path, const LoadOptions& options = {});
+  Status LoadInto(const std::string& path, State& state,
+                  const LoadIntoOptions& options = {});
+  Result<VerifyReport> Verify(const std::string& path);
+
+  // The same of an open Reader.
+  Result<State> Load(const Reader& reader, const LoadOptions& options = {});
+  Status LoadInto(const Reader& reader, State& state,
+                  const LoadIntoOptions& options = {});
+
+  class Impl;
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caisson
