@@ -97,6 +97,13 @@ class FaultFileSystem final : public FileSystem {
   int Unlink(int dir, const char* name) override {
     return Do("unlink", [&] { return posix_.Unlink(dir, name); });
   }
+  int Symlink(const char* target, int dir, const char* name) override {
+    if (plan_.no_symlinks) return -EPERM;
+    return Do("symlink", [&] { return posix_.Symlink(target, dir, name); });
+  }
+  int ReadLink(int dir, const char* name, std::string* target) override {
+    return Do("read link", [&] { return posix_.ReadLink(dir, name, target); });
+  }
   int List(int dir, std::vector<std::string>* names) override {
     return Do("list", [&] { return posix_.List(dir, names); });
   }
