@@ -10,6 +10,18 @@ pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 # libdeflate 1.14: DEFLATE of records held whole in memory.
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
 
+# liburing 2.3: optional, a second queue of transfers. Linux only.
+set(CAISSON_HAVE_URING OFF)
+if(NOT CAISSON_URING STREQUAL OFF)
+  pkg_check_modules(liburing QUIET IMPORTED_TARGET liburing>=2.3)
+  if(liburing_FOUND)
+    set(CAISSON_HAVE_URING ON)
+  elseif(CAISSON_URING STREQUAL ON)
+    message(FATAL_ERROR "CAISSON_URING=ON, but liburing 2.3 was not found")
+  endif()
+endif()
+message(STATUS "Caisson: io_uring ${CAISSON_HAVE_URING}")
+
 if(CAISSON_CLI)
   find_package(fmt 9 REQUIRED)
   find_package(CLI11 2.1 REQUIRED)

@@ -6,14 +6,15 @@
 #include <span>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "caisson/reader.h"
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
 #include "core/engine/cast_plan.h"
+#include "core/engine/read_task.h"
 #include "core/engine/reader_impl.h"
-#include "core/engine/storage_io.h"
 
 namespace caisson {
 namespace {
@@ -57,10 +58,15 @@ void Describe(const StorageCast& cast, Storage& storage) {
 }  // namespace
 
 Result<State> Reader::Load(const LoadOptions& options) const {
-  if (!options.keep_unknown) CAISSON_RETURN_IF_ERROR(impl_->CheckGlobals());
-  const Layout& layout = impl_->layout;
+  OneByOne reads;
+  return impl_->Load(options, reads);
+}
+
+Result<State> Reader::Impl::Load(const LoadOptions& options,
+                                 ReadExecutor& reads) const {
+  if (!options.keep_unknown) CAISSON_RETURN_IF_ERROR(CheckGlobals());
   const Result<CastPlan> planned = PlanCasts(layout, options.casts);
-  if (!planned) return planned.error().WithContext(impl_->source.name());
+  if (!planned) return planned.error().WithContext(source.name());
   const CastPlan& casts = *planned;
 
   std::unordered_map<const Storage*, StorageHandle> copies;
@@ -85,20 +91,25 @@ Result<State> Reader::Load(const LoadOptions& options) const {
       });
 
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  std::vector<ReadTask> tasks;
   for (const StorageLayout& storage : layout.storages) {
     const auto found = copies.find(storage.handle.get());
     if (found == copies.end()) continue;  // the pickle drops it again
     Storage& copy = *found->second;
     CAISSON_RETURN_IF_ERROR(MakeResident(copy));
-    const std::span<std::byte> dst(copy.region.data, copy.region.bytes);
+    ReadTask task;
+    task.check = check;
+    task.storage = &storage;
+    task.dst = {copy.region.data, copy.region.bytes};
     const auto cast = casts.find(storage.handle.get());
-    const Result<StorageRead> read =
-        cast == casts.end()
-            ? ReadStorage(impl_->source, storage, 0, dst, check)
-            : ReadStorageAs(impl_->source, storage, cast->second.from,
-                            cast->second.to, dst, check);
-    CAISSON_RETURN_IF_ERROR(read.status());
+    if (cast != casts.end()) {
+      task.kind = ReadTask::Kind::kCast;
+      task.from = cast->second.from;
+      task.to = cast->second.to;
+    }
+    tasks.push_back(task);
   }
+  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
   return state;
 }
 

@@ -13,8 +13,8 @@
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/read_task.h"
 #include "core/engine/reader_impl.h"
-#include "core/engine/storage_io.h"
 
 namespace caisson {
 namespace {
@@ -103,46 +103,39 @@ void Scatter(std::span<const std::byte> src, const TensorView& view) {
   }
 }
 
-// Returns whether all of it was compared with a CRC.
-Result<bool> Fill(const ByteSource& source, const StorageLayout& storage,
-                  const Pair& pair, CrcCheck check) {
-  const TensorView& target = *pair.target;
-  const size_t bytes = static_cast<size_t>(target.spec.bytes());
-  if (bytes == 0) return true;
-  if (target.contiguous()) {
-    std::byte* data = target.storage->region.data +
-                      target.offset * ByteWidth(target.spec.dtype);
-    CAISSON_ASSIGN_OR_RETURN(
-        const StorageRead read,
-        ReadView(source, storage, pair.info->view, {data, bytes}, check));
-    return read.checked;
-  }
-  CAISSON_ASSIGN_OR_RETURN(const Buffer dense, Buffer::Allocate(bytes));
-  CAISSON_ASSIGN_OR_RETURN(
-      const StorageRead read,
-      ReadView(source, storage, pair.info->view, dense.bytes(), check));
-  Scatter(dense.bytes(), target);
-  return read.checked;
+// Whether `view` is every byte of `storage`, in order.
+bool IsWhole(const TensorView& view, const StorageLayout& storage) {
+  return view.offset == 0 && view.contiguous() &&
+         static_cast<uint64_t>(view.spec.bytes()) == storage.bytes;
 }
 
-// Compares the CRC of a record of which only parts were read.
-Status CheckRecord(const ByteSource& source, const StorageLayout& storage) {
-  const std::string what = "record '" + storage.record + "'";
-  for (const Piece& piece : storage.pieces) {
-    if (!piece.crc32) continue;
-    CAISSON_RETURN_IF_ERROR(
-        CheckPiece(source, piece, storage.dtype, what).status());
-  }
-  return Status::Ok();
+// The read of a tensor that the state has.
+ReadTask TaskOf(const Pair& pair, const StorageLayout& storage, std::byte* dst,
+                CrcCheck check) {
+  const TensorView& view = pair.info->view;
+  ReadTask task;
+  task.kind =
+      IsWhole(view, storage) ? ReadTask::Kind::kWhole : ReadTask::Kind::kView;
+  task.check = check;
+  task.storage = &storage;
+  task.dst = {dst, static_cast<size_t>(view.spec.bytes())};
+  task.view = &view;
+  return task;
 }
 
 }  // namespace
 
 Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
-  const std::string& file = impl_->source.name();
+  OneByOne reads;
+  return impl_->LoadInto(state, options, reads);
+}
+
+Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
+                              ReadExecutor& reads) const {
+  const std::string& file = source.name();
   CAISSON_ASSIGN_OR_RETURN(const auto targets, state.Tensors());
   std::unordered_multimap<std::string, const TensorInfo*> in_file;
-  for (const TensorInfo& info : impl_->infos) {
+  for (const TensorInfo& info : infos) {
     in_file.emplace(KeyOf(info.path), &info);
   }
   std::vector<Pair> pairs;
@@ -161,8 +154,8 @@ Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
     CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()).WithContext(file));
     used.insert(first->second);
   }
-  if (!options.allow_unused && used.size() != impl_->infos.size()) {
-    for (const TensorInfo& info : impl_->infos) {
+  if (!options.allow_unused && used.size() != infos.size()) {
+    for (const TensorInfo& info : infos) {
       if (used.contains(&info)) continue;
       return Status::InvalidArgument(file + ": the state has no tensor '" +
                                      info.view.spec.name +
@@ -170,18 +163,45 @@ Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
     }
   }
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
-  std::set<const StorageLayout*> unchecked;
+  std::vector<ReadTask> tasks;
+  std::vector<Pair> strided;  // targets, which are filled one by one
   for (const Pair& pair : pairs) {
-    const StorageLayout& storage = impl_->StorageOf(*pair.info);
-    CAISSON_ASSIGN_OR_RETURN(const bool checked,
-                             Fill(impl_->source, storage, pair, check));
-    if (!checked) unchecked.insert(&storage);
+    const TensorView& target = *pair.target;
+    if (target.spec.bytes() == 0) continue;
+    if (!target.contiguous()) {
+      strided.push_back(pair);
+      continue;
+    }
+    std::byte* const data = target.storage->region.data +
+                            target.offset * ByteWidth(target.spec.dtype);
+    tasks.push_back(TaskOf(pair, StorageOf(*pair.info), data, check));
+  }
+  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  for (const Pair& pair : strided) {
+    CAISSON_ASSIGN_OR_RETURN(
+        const Buffer dense,
+        Buffer::Allocate(static_cast<size_t>(pair.target->spec.bytes())));
+    ReadTask task = TaskOf(pair, StorageOf(*pair.info), dense.data(), check);
+    CAISSON_RETURN_IF_ERROR(
+        reads.Run(source, std::span(&task, 1), OnError::kStop));
+    Scatter(dense.bytes(), *pair.target);
+    tasks.push_back(task);
   }
   if (!options.verify) return Status::Ok();
-  for (const StorageLayout* storage : unchecked) {
-    CAISSON_RETURN_IF_ERROR(CheckRecord(impl_->source, *storage));
+
+  // Records of which only parts were read.
+  std::set<const StorageLayout*> unchecked;
+  for (const ReadTask& task : tasks) {
+    if (!task.read.checked) unchecked.insert(task.storage);
   }
-  return Status::Ok();
+  std::vector<ReadTask> checks;
+  for (const StorageLayout* storage : unchecked) {
+    ReadTask task;
+    task.kind = ReadTask::Kind::kCheck;
+    task.storage = storage;
+    checks.push_back(task);
+  }
+  return reads.Run(source, checks, OnError::kStop);
 }
 
 }  // namespace caisson

@@ -2,21 +2,18 @@
 #include "core/engine/part_writer.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <optional>
 #include <vector>
 
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
+#include "core/engine/tensor_piece.h"
 #include "core/engine/window.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
 namespace {
-
-// An element that a window's edge cuts is made in a place of this size first.
-constexpr size_t kMaxElemBytes = 16;
 
 // Moves one raw piece from memory into the window.
 class PieceMover {
@@ -26,12 +23,8 @@ class PieceMover {
       : piece_(piece),
         kernels_(kernels),
         cursor_(cursor),
-        unit_(UnitOf(piece)) {
-    assert(piece.bytes % unit_ == 0);
-    step_.op = unit_ > 1 ? Op::kByteSwap : Op::kCopy;
-    step_.from = step_.to = unit_ > 1 ? piece.dtype : DType::kUInt8;
-    step_.crc_of = CrcOf::kStored;
-  }
+        unit_(StepOf(piece).unit),
+        step_(StepOf(piece).step) {}
 
   Result<PieceFacts> Run() {
     const std::span<const std::byte> src(
@@ -56,13 +49,6 @@ class PieceMover {
   }
 
  private:
-  // An element where bytes are swapped, else a byte.
-  static size_t UnitOf(const TensorPiece& piece) {
-    const bool swaps =
-        piece.order != kNativeOrder && SwapWidth(piece.dtype) > 1;
-    return swaps ? ByteWidth(piece.dtype) : 1;
-  }
-
   Status PutCutUnit(std::span<const std::byte> src) {
     std::byte unit[kMaxElemBytes];
     CAISSON_RETURN_IF_ERROR(Transform(src, std::span(unit).first(src.size())));
@@ -90,7 +76,7 @@ class PieceMover {
   const KernelTable& kernels_;
   WindowCursor& cursor_;
   const size_t unit_;  // bytes that must be moved together
-  Step step_;
+  const Step step_;
   PieceFacts facts_;
   size_t head_bytes_ = 0;
 };
@@ -124,7 +110,7 @@ class PartWriter {
   Status Write(const Literal& literal) { return cursor_.Put(literal.bytes); }
 
   Status Write(const TensorPiece& piece) {
-    CAISSON_RETURN_IF_ERROR(Check(piece));
+    CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
     PieceMover mover(piece, kernels_, cursor_);
     CAISSON_ASSIGN_OR_RETURN(const PieceFacts facts, mover.Run());
     facts_.push_back(facts);
@@ -133,7 +119,7 @@ class PartWriter {
   }
 
   Status Write(const Measure& measure) {
-    CAISSON_RETURN_IF_ERROR(Check(measure.piece));
+    CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
     PieceFacts facts;
     facts.stored_bytes = measure.piece.bytes;
     facts_.push_back(facts);
@@ -154,23 +140,6 @@ class PartWriter {
     std::vector<std::byte> bytes(literal.bytes);
     CAISSON_RETURN_IF_ERROR(literal.fill(Now(), bytes));
     return cursor_.Put(bytes);
-  }
-
-  static Status Check(const TensorPiece& piece) {
-    if (piece.encoding != Encoding::kRaw) {
-      return Status::Unsupported("this build cannot encode tensors");
-    }
-    if (!piece.storage->resident()) {
-      return Status::InvalidArgument(
-          "a storage of " + std::to_string(piece.storage->region.bytes) +
-          " bytes that is not in memory; load it first");
-    }
-    if (!piece.storage->region.device.is_cpu()) {
-      return Status::Unavailable("a storage on " +
-                                 Name(piece.storage->region.device) +
-                                 ": this build writes from host memory only");
-    }
-    return Status::Ok();
   }
 
   PartStream& parts_;

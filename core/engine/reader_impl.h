@@ -12,6 +12,7 @@
 
 #include "caisson/reader.h"
 #include "core/base/byte_source.h"
+#include "core/engine/read_task.h"
 #include "core/formats/layout.h"
 
 namespace caisson {
@@ -19,6 +20,8 @@ namespace caisson {
 class Reader::Impl {
  public:
   Impl(ByteSource file, Layout parsed, std::vector<Global> unknown_globals);
+
+  static const Impl& Of(const Reader& reader) { return *reader.impl_; }
 
   // The storage that `info`, one of infos, views.
   const StorageLayout& StorageOf(const TensorInfo& info) const {
@@ -29,6 +32,12 @@ class Reader::Impl {
   // refuse.
   Status CheckGlobals() const;
 
+  // Reader::Load and its kin, the payload read by `reads`.
+  Result<State> Load(const LoadOptions& options, ReadExecutor& reads) const;
+  Status LoadInto(State& state, const LoadIntoOptions& options,
+                  ReadExecutor& reads) const;
+  Result<VerifyReport> Verify(ReadExecutor& reads) const;
+
   const ByteSource source;
   const Layout layout;
   const std::vector<Global> unknown;
@@ -36,5 +45,9 @@ class Reader::Impl {
   // Positions in infos, several where paths join to one name.
   std::multimap<std::string_view, size_t> by_name;
 };
+
+// VerifyFile() of an adapter, the payload read by `reads`.
+Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
+                                   ReadExecutor& reads);
 
 }  // namespace caisson

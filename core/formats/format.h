@@ -85,6 +85,10 @@ class PartStream {
 
   // The next part, or none at the end of the file.
   virtual Result<std::optional<Part>> Next(const Facts& facts) = 0;
+
+  // At least the bytes of the file, so that space can be reserved; 0 if that
+  // is not known.
+  virtual uint64_t BytesBound() const { return 0; }
 };
 
 // Gives a parser the content of a record, decoded: a format is pure and has

@@ -5,26 +5,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
+#include "core/io/transfer.h"
 
 namespace caisson {
 namespace {
 
-// One past the last byte that any file can have.
-constexpr uint64_t kMaxExtent = std::numeric_limits<int64_t>::max();
-
 std::string At(const char* doing, uint64_t offset) {
   return std::string(doing) + " at " + std::to_string(offset);
-}
-
-// "write at 4096: needed 100 bytes, 40 done"
-std::string Transfer(const char* doing, uint64_t offset, size_t needed,
-                     size_t done) {
-  return At(doing, offset) + ": needed " + std::to_string(needed) + " bytes, " +
-         std::to_string(done) + " done";
 }
 
 const char* KindOf(mode_t mode) {
@@ -95,7 +85,7 @@ Result<size_t> ReadUpTo(FileSystem& files, int fd, const std::string& path,
     if (got == -EINTR) continue;
     if (got < 0) {
       return FromErrno(static_cast<int>(-got), path,
-                       Transfer("read", offset, dst.size(), done));
+                       TransferText("read", offset, dst.size(), done));
     }
     if (got == 0) break;  // the end
     done += static_cast<size_t>(got);
@@ -110,15 +100,14 @@ Result<size_t> File::ReadUpTo(uint64_t offset, std::span<std::byte> dst) const {
 Status File::ReadAt(uint64_t offset, std::span<std::byte> dst) const {
   CAISSON_ASSIGN_OR_RETURN(const size_t done, ReadUpTo(offset, dst));
   if (done == dst.size()) return Status::Ok();
-  return Status::Io(path_ + ": " + Transfer("read", offset, dst.size(), done) +
+  return Status::Io(path_ + ": " +
+                    TransferText("read", offset, dst.size(), done) +
                     ": the file ended");
 }
 
 Status File::WriteAt(uint64_t offset, std::span<const std::byte> src) {
   if (!FitsWithin(offset, src.size(), kMaxExtent)) {
-    return Status::InvalidArgument(path_ + ": " +
-                                   Transfer("write", offset, src.size(), 0) +
-                                   ": no file can be so large");
+    return BeyondAnyFile(path_, "write", offset, src.size());
   }
   size_t done = 0;
   while (done < src.size()) {
@@ -127,7 +116,7 @@ Status File::WriteAt(uint64_t offset, std::span<const std::byte> src) {
     if (put <= 0) {
       // Nothing written and no reason given would repeat forever.
       return FromErrno(put == 0 ? EIO : static_cast<int>(-put), path_,
-                       Transfer("write", offset, src.size(), done));
+                       TransferText("write", offset, src.size(), done));
     }
     done += static_cast<size_t>(put);
   }
@@ -154,9 +143,7 @@ Status File::Truncate(uint64_t bytes) {
 Result<bool> File::Allocate(uint64_t bytes) {
   if (bytes == 0) return true;
   if (bytes > kMaxExtent) {
-    return Status::InvalidArgument(path_ + ": " +
-                                   Transfer("allocate", 0, bytes, 0) +
-                                   ": no file can be so large");
+    return BeyondAnyFile(path_, "allocate", 0, bytes);
   }
   const int error = Uninterrupted([&] { return files_->Allocate(fd_, bytes); });
   if (error == -EOPNOTSUPP || error == -ENOSYS) return false;

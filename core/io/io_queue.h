@@ -3,11 +3,12 @@
 // Many transfers between files and memory at once. Whoever submits one goes on
 // and is called when it is done.
 //
-// Two of them stand behind this contract: threads that call pread and pwrite,
-// which is the reference and works everywhere, and io_uring.
+// Two of them stand behind this contract: threads that call File, which is the
+// reference and works everywhere, and io_uring, which hands the descriptor to
+// the kernel, past the FileSystem that the File was opened with.
 //
-// Thread safety: Submit() may be called on many threads at once, also from
-// within a Done.
+// Thread safety: Read() and Write() may be called on many threads at once, also
+// from within a Done.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,8 @@ class IoQueue {
   // which it must not keep waiting.
   using Done = std::function<void(Result<size_t>)>;
 
-  // Waits until every transfer is done.
+  // Waits until every transfer is done, also those that a Done submits
+  // meanwhile. REQUIRES: not called from a Done.
   virtual ~IoQueue() = default;
 
   // Fills dst from `offset` on; fewer bytes than asked for mean the end of the
@@ -45,7 +47,7 @@ class IoQueue {
 
   // Says that transfers will often use this memory, which must outlive the
   // queue. Pays where the kernel can keep it pinned; where it cannot, nothing
-  // changes. Returns whether it did.
+  // changes. Returns whether it did; false also for a second memory.
   //
   // REQUIRES: nothing was submitted yet.
   virtual bool Register(std::span<std::byte> memory) = 0;
@@ -57,7 +59,11 @@ class IoQueue {
   virtual std::string_view name() const = 0;
 };
 
-// Errors: kUnavailable if the system gives not one thread.
+// Runs `depth` transfers at once, or as many as the system gives threads.
+//
+// REQUIRES, here and below: depth > 0.
+//
+// Errors: kUnavailable if it gives not one.
 Result<std::unique_ptr<IoQueue>> MakeThreadQueue(size_t depth);
 
 // Errors: kUnavailable, with the reason, where the kernel forbids io_uring or

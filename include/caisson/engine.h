@@ -63,6 +63,8 @@ struct Progress {
   double seconds = 0;  // since it began
 };
 
+using ProgressCallback = std::function<void(const Progress&)>;
+
 struct SaveOptions {
   // The layout to write. Default: the state's own profile.
   std::optional<Profile> profile;
@@ -72,8 +74,8 @@ struct SaveOptions {
   // after a power cut.
   bool sync = true;
 
-  // Called now and then from a thread of the engine; must not call it.
-  std::function<void(const Progress&)> progress;
+  // Called now and then, from the thread that saves; must not call the engine.
+  ProgressCallback progress = {};
 };
 
 // Time that a stage of a save or load waited for others, in seconds; what is
@@ -174,17 +176,27 @@ class Engine {
   Result<Ticket> SaveAsync(const State& state, const std::string& path,
                            const AsyncOptions& options = {});
 
-  // Reader::Load, LoadInto and Verify of the file at `path`, many reads in
-  // flight. Errors: those of Reader::Open and of the function.
-  Result<State> Load(const std::string& path, const LoadOptions& options = {});
+  // Reader::Load, LoadInto and Verify of the file at `path`, with many reads in
+  // flight. What of it is not in the page cache is read past it. Blocks.
+  // `progress` is called now and then on the calling thread.
+  //
+  // Errors: those of Reader::Open and of the function.
+  Result<State> Load(const std::string& path, const LoadOptions& options = {},
+                     const ProgressCallback& progress = {});
   Status LoadInto(const std::string& path, State& state,
-                  const LoadIntoOptions& options = {});
-  Result<VerifyReport> Verify(const std::string& path);
+                  const LoadIntoOptions& options = {},
+                  const ProgressCallback& progress = {});
+  Result<VerifyReport> Verify(const std::string& path,
+                              const ProgressCallback& progress = {});
 
-  // The same of an open Reader.
-  Result<State> Load(const Reader& reader, const LoadOptions& options = {});
+  // The same of an open Reader, whatever it reads from, through its adapter.
+  Result<State> Load(const Reader& reader, const LoadOptions& options = {},
+                     const ProgressCallback& progress = {});
   Status LoadInto(const Reader& reader, State& state,
-                  const LoadIntoOptions& options = {});
+                  const LoadIntoOptions& options = {},
+                  const ProgressCallback& progress = {});
+  Result<VerifyReport> Verify(const Reader& reader,
+                              const ProgressCallback& progress = {});
 
   class Impl;
 

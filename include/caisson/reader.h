@@ -204,8 +204,9 @@ class Reader {
   // if reading itself fails.
   Result<VerifyReport> Verify() const;
 
- private:
   class Impl;
+
+ private:
   explicit Reader(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

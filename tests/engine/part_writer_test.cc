@@ -14,28 +14,13 @@
 
 #include "core/engine/window.h"
 #include "core/io/file.h"
-#include "tests/engine/part_script.h"
+#include "tests/engine/part_scripts.h"
 #include "tests/engine/state_files.h"
 
 namespace caisson {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr DType kWidths[] = {
-    DType::kUInt8,     DType::kBFloat16,  DType::kFloat32,   DType::kInt64,
-    DType::kComplex32, DType::kComplex64, DType::kComplex128};
-
-// An empty file in memory.
-File NewFile() {
-  return File(memfd_create("parts", MFD_CLOEXEC), "parts", FileSystem::Posix());
-}
-
-std::string Content(const File& file) {
-  std::string content(file.Size().has_value() ? *file.Size() : 0, '\0');
-  EXPECT_THAT(file.ReadAt(0, AsWritable(content)), IsOk());
-  return content;
-}
 
 // Writes `script` through a window of `window_bytes` and compares.
 void ExpectWrites(const Script& script, size_t window_bytes) {
@@ -49,30 +34,6 @@ void ExpectWrites(const Script& script, size_t window_bytes) {
   EXPECT_EQ(totals.tensor_bytes, script.tensor_bytes());
   ASSERT_TRUE(Content(file) == expected)
       << "window of " << window_bytes << " bytes";
-}
-
-Script EveryKindOfPart() {
-  Script script;
-  script.AddFrontBlock(37);
-  script.AddLiteral(11, 1);
-  script.AddDeferred(5);  // before any piece
-  uint64_t seed = 0;
-  for (const DType dtype : kWidths) {
-    for (const ByteOrder order : {kNativeOrder, kOtherOrder}) {
-      script.AddPiece(dtype, order, seed % 3, 5 + seed % 7, seed);
-      script.AddDeferred(3 + seed % 4);
-      script.AddLiteral(seed % 3, seed);
-      ++seed;
-    }
-  }
-  script.AddLiteral(0, 1);
-  script.AddDeferred(0);
-  script.AddPiece(DType::kFloat32, kOtherOrder, 2, 0, 1);
-  script.AddMeasure(DType::kFloat64, 9);
-  script.AddMeasure(DType::kUInt8, 0);
-  script.AddPiece(DType::kInt16, kOtherOrder, 0, 1, 3);  // a short head
-  script.AddDeferred(300);
-  return script;
 }
 
 TEST(PartWriter, CutsAnyPartAtAnyByte) {
@@ -99,25 +60,7 @@ TEST(PartWriter, CutsElementsOfEveryWidthAtEveryCursor) {
 TEST(PartWriter, WritesRandomScripts) {
   std::mt19937 random(1);
   for (int round = 0; round < 60; ++round) {
-    Script script;
-    if (random() % 2 == 0) script.AddFrontBlock(random() % 6000);
-    for (uint32_t parts = random() % 30; parts > 0; --parts) {
-      const DType dtype = kWidths[random() % std::size(kWidths)];
-      switch (random() % 4) {
-        case 0:
-          script.AddLiteral(random() % 5000, random());
-          break;
-        case 1:
-          script.AddDeferred(random() % 5000);
-          break;
-        case 2:
-          script.AddMeasure(dtype, random() % 100);
-          break;
-        default:
-          script.AddPiece(dtype, random() % 2 ? kOtherOrder : kNativeOrder,
-                          random() % 50, random() % 9000, random());
-      }
-    }
+    const Script script = RandomScript(random);
     for (const size_t window : {size_t{97}, size_t{4096}, size_t{8192},
                                 size_t{20480}, size_t{8} << 20}) {
       ExpectWrites(script, window);

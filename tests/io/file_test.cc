@@ -4,14 +4,19 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/device/buffer.h"
 #include "tests/io/scratch_directory.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random_bytes.h"
@@ -35,6 +40,19 @@ class FileTest : public testing::Test {
     const std::string path = scratch_ / ("f" + std::to_string(made_++));
     Put(path, content);
     return File(open(path.c_str(), O_RDWR | O_CLOEXEC), path, files);
+  }
+
+  // How many pages of the first `bytes` are in the page cache.
+  static int CachedPages(const File& file, size_t bytes) {
+    void* const memory =
+        mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd(), 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    std::vector<unsigned char> pages(bytes /
+                                     static_cast<size_t>(getpagesize()));
+    EXPECT_EQ(mincore(memory, bytes, pages.data()), 0);
+    munmap(memory, bytes);
+    return static_cast<int>(
+        std::ranges::count_if(pages, [](auto page) { return page & 1; }));
   }
 
   ScratchDirectory scratch_;
@@ -264,6 +282,70 @@ TEST_F(FileTest, AllocateSaysWhereTheFileSystemCannot) {
     File file = Make("abc", files);
     EXPECT_THAT(file.Allocate(100), IsOkAndHolds(false));
   }
+}
+
+TEST_F(FileTest, DirectTransfersGoPastThePageCache) {
+  constexpr size_t kBytes = 16 * kDirectAlignment;
+  File file = Make("");
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Buffer buffer, Buffer::Allocate(kBytes));
+  FillRandom(buffer.bytes(), 1);
+  if (!file.SetDirect(true) || !file.WriteAt(0, buffer.bytes()).ok()) {
+    GTEST_SKIP() << "no direct I/O on " << scratch_.path();
+  }
+  EXPECT_NE(fcntl(file.fd(), F_GETFL) & O_DIRECT, 0);
+  EXPECT_EQ(CachedPages(file, kBytes), 0);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Buffer found, Buffer::Allocate(kBytes));
+  CAISSON_ASSERT_OK(file.ReadAt(0, found.bytes()));
+  EXPECT_TRUE(std::ranges::equal(found.bytes(), buffer.bytes()));
+  EXPECT_EQ(CachedPages(file, kBytes), 0);
+
+  EXPECT_TRUE(file.SetDirect(false));
+  EXPECT_EQ(fcntl(file.fd(), F_GETFL) & O_DIRECT, 0);
+  CAISSON_ASSERT_OK(file.WriteAt(kBytes, AsBytes("odd")));
+  EXPECT_THAT(file.Size(), IsOkAndHolds(kBytes + 3));
+}
+
+TEST_F(FileTest, SetDirectSaysWhereTheFileSystemRefuses) {
+  FaultFileSystem files({.fault = Fault::kError, .error = EINVAL});
+  File file = Make("abc", files);
+  EXPECT_FALSE(file.SetDirect(true));
+  EXPECT_EQ(fcntl(file.fd(), F_GETFL) & O_DIRECT, 0);
+}
+
+TEST_F(FileTest, FreeBytesAreThoseOfTheFileSystem) {
+  const File file = Make("abc");
+  struct statvfs found;
+  ASSERT_EQ(statvfs(scratch_.path().c_str(), &found), 0);
+  const std::optional<uint64_t> free = file.FreeBytes();
+  ASSERT_TRUE(free.has_value());
+  EXPECT_GT(*free, 0u);
+  // Others write meanwhile.
+  EXPECT_LE(*free, uint64_t{found.f_blocks} * found.f_frsize);
+  FaultFileSystem files({.fault = Fault::kError, .error = ENOSYS});
+  EXPECT_EQ(Make("abc", files).FreeBytes(), std::nullopt);
+}
+
+TEST_F(FileTest, DropCacheDropsThePagesOfTheRangeAlone) {
+  // The kernel drops whole folios, which may be of 2 MiB.
+  constexpr size_t kBytes = size_t{16} << 20;
+  const auto page = static_cast<size_t>(getpagesize());
+  const int all = static_cast<int>(kBytes / page);
+  File file = Make(std::string(kBytes, 'x'));
+  std::vector<std::byte> content(kBytes);
+  CAISSON_ASSERT_OK(file.Sync());  // dirty pages stay
+  CAISSON_ASSERT_OK(file.ReadAt(0, content));
+  ASSERT_EQ(CachedPages(file, kBytes), all);
+  file.DropCache(0, 0);
+  if (CachedPages(file, kBytes) == all) {
+    GTEST_SKIP() << scratch_.path() << " keeps its pages";
+  }
+  EXPECT_EQ(CachedPages(file, kBytes), 0);
+  CAISSON_ASSERT_OK(file.ReadAt(0, content));
+  ASSERT_EQ(CachedPages(file, kBytes), all);
+  file.DropCache(kBytes / 2, kBytes / 4);
+  EXPECT_LT(CachedPages(file, kBytes), all);
+  EXPECT_GE(CachedPages(file, kBytes), all - all / 4);
+  EXPECT_EQ(Content(file.path()), std::string(kBytes, 'x'));
 }
 
 TEST_F(FileTest, TheMovedFromFileIsClosed) {

@@ -85,6 +85,18 @@ class TorchParts : public PartStream {
     return KnownRecord(plan, facts);
   }
 
+  uint64_t BytesBound() const override {
+    uint64_t bytes = zip::kMaxEndBytes + SerializationId::kBytes;
+    for (const Plan& plan : plans_) {
+      const uint64_t content = plan.storage != nullptr
+                                   ? plan.storage->handle->region.bytes
+                                   : plan.content.size();
+      bytes += content + profile_.alignment + zip::kMaxRecordOverhead +
+               2 * (prefix_.size() + 1 + plan.name.size());
+    }
+    return bytes;
+  }
+
  private:
   void AddText(std::string name, std::vector<std::byte> content) {
     Plan plan;

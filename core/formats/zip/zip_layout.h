@@ -19,6 +19,15 @@ inline constexpr uint32_t kMaxAlignment = 32768;
 // A name's length has 16 bits: APPNOTE 4.4.10. With the folder.
 inline constexpr uint32_t kMaxNameBytes = 0xffff;
 
+// The most bytes that a record takes besides its content, its padding and its
+// name, which stands there twice: local header 30, its zip64 field 28 and the
+// padding's tag and length 4, descriptor 24, entry 46 with a zip64 field 28.
+inline constexpr uint64_t kMaxRecordOverhead = 160;
+
+// The most bytes that end the archive: zip64 record 56, its locator 20, end
+// record 22.
+inline constexpr uint64_t kMaxEndBytes = 98;
+
 // Bytes of a local header's zip64 field with its tag and length, or 0 if a
 // record of `bytes` decoded bytes at `header_offset` needs none. It holds both
 // sizes, the header's offset, or all three: 20, 12 or 28 bytes.

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caisson/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/status_macros.h"
+#include "core/engine/engine_impl.h"
+
+namespace caisson {
+namespace {
+
+constexpr size_t kDefaultDepth = 8;
+
+Status Check(const EngineOptions& options) {
+  if (options.window_bytes == 0 ||
+      options.window_bytes % kDirectAlignment != 0) {
+    return Status::InvalidArgument(
+        "a window of " + std::to_string(options.window_bytes) +
+        " bytes, expected a multiple of " + std::to_string(kDirectAlignment));
+  }
+  if (options.pool_bytes < options.window_bytes) {
+    return Status::InvalidArgument("a pool of " +
+                                   std::to_string(options.pool_bytes) +
+                                   " bytes, expected at least a window of " +
+                                   std::to_string(options.window_bytes));
+  }
+  return Status::Ok();
+}
+
+Result<std::unique_ptr<IoQueue>> MakeQueue(const EngineOptions& options) {
+  const size_t depth = options.depth == 0 ? kDefaultDepth : options.depth;
+  return options.io == IoKind::kUring ? MakeUringQueue(depth)
+                                      : MakeThreadQueue(depth);
+}
+
+}  // namespace
+
+Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
+  const std::lock_guard hold(machinery_lock_);
+  if (!pool_) {
+    CAISSON_ASSIGN_OR_RETURN(
+        StagingPool pool,
+        StagingPool::Create(options_.window_bytes,
+                            options_.pool_bytes / options_.window_bytes));
+    pool_.emplace(std::move(pool));
+  }
+  if (queue_ == nullptr) {
+    CAISSON_ASSIGN_OR_RETURN(queue_, MakeQueue(options_));
+  }
+  const bool batch = priority == Priority::kBatch;
+  std::unique_ptr<WorkerPool>& workers = batch ? batch_workers_ : workers_;
+  if (workers == nullptr) {
+    const size_t all = options_.threads == 0 ? Cores() : options_.threads;
+    CAISSON_ASSIGN_OR_RETURN(
+        workers, WorkerPool::Create(batch ? std::max<size_t>(all / 4, 1) : all,
+                                    priority));
+  }
+  return Machinery{*pool_, *workers, *queue_};
+}
+
+Result<Engine> Engine::Impl::Make(const EngineOptions& options,
+                                  FileSystem& files) {
+  CAISSON_RETURN_IF_ERROR(Check(options));
+  return Engine(std::make_unique<Impl>(options, files));
+}
+
+Result<Engine> Engine::Create(const EngineOptions& options) {
+  return Impl::Make(options, FileSystem::Posix());
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<SaveReport> Engine::Save(const State& state, const std::string& path,
+                                const SaveOptions& options) {
+  return impl_->Save(state, path, options);
+}
+
+Result<Ticket> Engine::SaveAsync(const State& state, const std::string& path,
+                                 const AsyncOptions& options) {
+  return impl_->SaveAsync(state, path, options);
+}
+
+}  // namespace caisson

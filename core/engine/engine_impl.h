@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an Engine holds.
+//
+// Thread safety: as Engine.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "caisson/engine.h"
+#include "core/device/staging_pool.h"
+#include "core/engine/save_pipeline.h"
+#include "core/engine/ticket.h"
+#include "core/engine/worker_pool.h"
+#include "core/formats/format.h"
+#include "core/io/atomic_file.h"
+#include "core/io/file_system.h"
+#include "core/io/io_queue.h"
+
+namespace caisson {
+
+class Engine::Impl {
+ public:
+  Impl(const EngineOptions& options, FileSystem& files)
+      : options_(options), files_(files) {}
+
+  // Waits for a save that is running.
+  ~Impl();
+
+  // `files` is what saves write through. REQUIRES: it outlives the Engine.
+  static Result<Engine> Make(const EngineOptions& options, FileSystem& files);
+
+  Result<SaveReport> Save(const State& state, const std::string& path,
+                          const SaveOptions& options);
+  Result<Ticket> SaveAsync(const State& state, const std::string& path,
+                           const AsyncOptions& options);
+
+  // What loads and saves work with, made when first asked for and kept.
+  Result<Machinery> MachineryFor(Priority priority);
+
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  class Turn;
+
+  // Waits until no save is running, if need be, and counts as one from then
+  // on. False if one is running.
+  bool TakeTurn(WhenBusy when_busy);
+  void EndTurn();
+
+  // The error of the last asynchronous save that nobody was told of.
+  Status TakeUnobserved();
+
+  Result<SaveReport> Write(PartStream& parts, const std::string& path,
+                           const SaveOptions& options, Priority priority,
+                           SaveHooks hooks);
+
+  const EngineOptions options_;
+  FileSystem& files_;
+
+  std::mutex turn_lock_;
+  std::condition_variable turn_free_;
+  bool saving_ = false;  // guarded by turn_lock_
+  std::thread saver_;    // of who has the turn
+  std::mutex last_lock_;
+  std::shared_ptr<Ticket::Shared> last_;  // guarded by last_lock_
+
+  std::mutex machinery_lock_;
+  std::optional<StagingPool> pool_;            // guarded by machinery_lock_
+  std::unique_ptr<WorkerPool> workers_;        // guarded by machinery_lock_
+  std::unique_ptr<WorkerPool> batch_workers_;  // guarded by machinery_lock_
+  std::unique_ptr<IoQueue> queue_;             // guarded by machinery_lock_
+};
+
+}  // namespace caisson

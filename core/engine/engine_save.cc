@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Engine::Save and SaveAsync: one after the other, through one pipeline.
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "core/base/status_macros.h"
+#include "core/engine/engine_impl.h"
+#include "core/engine/state_parts.h"
+#include "core/engine/stopwatch.h"
+
+namespace caisson {
+namespace {
+
+// Takes the space now, so that a disk that is too full is found before the
+// first byte and not after the last.
+Status Reserve(File& file, uint64_t bytes) {
+  const std::optional<uint64_t> free = file.FreeBytes();
+  const Result<bool> reserved = file.Allocate(bytes);
+  const bool fits = reserved ? *reserved || !free || bytes <= *free : false;
+  if (fits) return Status::Ok();
+  const std::string have =
+      free ? std::to_string(*free) + " bytes are free" : "free bytes unknown";
+  if (!reserved) return reserved.error().WithContext(have);
+  return Status::Io(file.path() + ": needed " + std::to_string(bytes) +
+                    " bytes, " + have);
+}
+
+// What the pipeline would find when the caller has gone on.
+Status CheckInMemory(const State& state, const std::string& path) {
+  CAISSON_ASSIGN_OR_RETURN(const auto tensors, state.Tensors());
+  for (const NamedTensor& tensor : tensors) {
+    if (tensor.view->storage->resident()) continue;
+    return Explained(Status::InvalidArgument("a tensor without memory"), state,
+                     path);
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+// Gives the turn back.
+class Engine::Impl::Turn {
+ public:
+  explicit Turn(Impl& impl) : impl_(&impl) {}
+  Turn(Turn&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+  ~Turn() {
+    if (impl_ != nullptr) impl_->EndTurn();
+  }
+
+ private:
+  Impl* impl_;
+};
+
+Engine::Impl::~Impl() {
+  TakeTurn(WhenBusy::kWait);
+  if (saver_.joinable()) saver_.join();
+}
+
+bool Engine::Impl::TakeTurn(WhenBusy when_busy) {
+  std::unique_lock hold(turn_lock_);
+  if (saving_ && when_busy != WhenBusy::kWait) return false;
+  turn_free_.wait(hold, [this] { return !saving_; });
+  saving_ = true;
+  return true;
+}
+
+void Engine::Impl::EndTurn() {
+  // Under the lock: who waits may destroy this object.
+  const std::lock_guard hold(turn_lock_);
+  saving_ = false;
+  turn_free_.notify_one();
+}
+
+Status Engine::Impl::TakeUnobserved() {
+  const std::lock_guard hold(last_lock_);
+  if (last_ == nullptr || !last_->over()) return Status::Ok();
+  return last_->TakeUnobserved();
+}
+
+Result<SaveReport> Engine::Impl::Write(PartStream& parts,
+                                       const std::string& path,
+                                       const SaveOptions& options,
+                                       Priority priority, SaveHooks hooks) {
+  const Stopwatch watch;
+  SaveReport report;
+  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery, MachineryFor(priority));
+  AtomicFileOptions atomic;
+  atomic.sync = options.sync;
+  CAISSON_ASSIGN_OR_RETURN(AtomicFile file,
+                           AtomicFile::Create(path, atomic, files_));
+  const uint64_t bound = parts.BytesBound();
+  CAISSON_RETURN_IF_ERROR(Reserve(file.file(), bound));
+  const bool direct = options_.direct && file.file().SetDirect(true);
+  report.io = std::string(machinery.queue.name()) +
+              (direct ? ", direct" : ", buffered");
+
+  const std::function<void()> staged = std::move(hooks.staged);
+  hooks.staged = [&] {
+    report.staged_seconds = watch.seconds();
+    if (staged) staged();
+  };
+  const std::function<void(uint64_t)> written = std::move(hooks.written);
+  hooks.written = [&](uint64_t bytes) {
+    if (written) written(bytes);
+    if (options.progress) options.progress({bytes, bound, watch.seconds()});
+  };
+  CAISSON_ASSIGN_OR_RETURN(
+      const PartTotals totals,
+      SaveParts(parts, file.file(), machinery, hooks, &report.stages));
+
+  const Stopwatch syncing;
+  if (!direct && options.sync) {
+    // What nobody will read soon shall not push out what they read now.
+    CAISSON_RETURN_IF_ERROR(file.file().Sync());
+    file.file().DropCache(0, 0);
+  }
+  CAISSON_RETURN_IF_ERROR(file.Commit());
+  report.stages.sync = syncing.seconds();
+  report.file_bytes = totals.file_bytes;
+  report.tensor_bytes = totals.tensor_bytes;
+  report.seconds = watch.seconds();
+  return report;
+}
+
+Result<SaveReport> Engine::Impl::Save(const State& state,
+                                      const std::string& path,
+                                      const SaveOptions& options) {
+  const Stopwatch watch;
+  // What the format refuses is refused before a file exists.
+  CAISSON_ASSIGN_OR_RETURN(const auto parts,
+                           PartsOf(state, path, options.profile));
+  TakeTurn(WhenBusy::kWait);
+  const Turn turn(*this);
+  Result<SaveReport> report =
+      Write(*parts, path, options, Priority::kNormal, {});
+  if (!report) return Explained(report.error(), state, path);
+  report->seconds = watch.seconds();
+  return report;
+}
+
+Result<Ticket> Engine::Impl::SaveAsync(const State& state,
+                                       const std::string& path,
+                                       const AsyncOptions& options) {
+  CAISSON_RETURN_IF_ERROR(
+      TakeUnobserved().WithContext("an earlier save failed"));
+  auto shared = std::make_shared<Ticket::Shared>();
+  if (!TakeTurn(options.when_busy)) {
+    const Status busy =
+        Status(options.when_busy == WhenBusy::kSkip ? StatusCode::kCancelled
+                                                    : StatusCode::kUnavailable,
+               path + ": another save is running");
+    if (options.when_busy == WhenBusy::kFail) return busy;
+    shared->SetOver(busy);
+    return Ticket(std::move(shared));
+  }
+  Turn turn(*this);
+  // Once more, as the save that we waited for may have failed.
+  CAISSON_RETURN_IF_ERROR(
+      TakeUnobserved().WithContext("an earlier save failed"));
+  CAISSON_RETURN_IF_ERROR(CheckInMemory(state, path));
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<PartStream> parts,
+                           PartsOf(state, path, options.save.profile));
+  shared->SetTotal(parts->BytesBound());
+  if (options.borrow) shared->SetStaged();
+  {
+    const std::lock_guard hold(last_lock_);
+    last_ = shared;
+  }
+  if (saver_.joinable()) saver_.join();
+  auto turn_kept = std::make_shared<Turn>(std::move(turn));
+  auto save = [this, parts, path, options, shared, turn_kept]() mutable {
+    SaveHooks hooks;
+    hooks.cancelled = &shared->cancelled();
+    hooks.staged = [&] { shared->SetStaged(); };
+    hooks.written = [&](uint64_t bytes) { shared->SetWritten(bytes); };
+    const Result<SaveReport> result =
+        Write(*parts, path, options.save, Priority::kBatch, hooks);
+    parts.reset();  // and with them the tensors
+    shared->SetOver(result);
+    if (options.done) options.done(result);
+    turn_kept.reset();
+  };
+  try {
+    saver_ = std::thread(std::move(save));
+  } catch (const std::system_error& error) {
+    return Status::Unavailable(
+        std::string("the system gives no thread for a save: ") + error.what());
+  }
+  return Ticket(std::move(shared));
+}
+
+}  // namespace caisson
