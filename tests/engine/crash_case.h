@@ -5,14 +5,15 @@
 #pragma once
 
 #include <array>
-#include <cstdlib>
 #include <functional>
 #include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "caisson/engine.h"
 #include "core/base/status_macros.h"
+#include "core/engine/engine_impl.h"
 #include "core/engine/part_writer.h"
 #include "core/formats/torch/torch_writer.h"
 #include "core/io/atomic_file.h"
@@ -44,11 +45,40 @@ inline Status SaveOnOneThread(FileSystem& files, const State& state,
   return file.Commit();
 }
 
+// An engine of its own with several threads, in windows of a page.
+inline Status SaveByEngine(FileSystem& files, const State& state,
+                           const std::string& path, bool direct,
+                           bool asynchronous) {
+  EngineOptions options;
+  options.window_bytes = 4096;
+  options.pool_bytes = size_t{3} * 4096;
+  options.threads = 2;
+  options.depth = 3;
+  options.io = IoKind::kThreads;
+  options.direct = direct;
+  CAISSON_ASSIGN_OR_RETURN(Engine engine, Engine::Impl::Make(options, files));
+  AsyncOptions how;
+  how.save.profile = state.profile;
+  how.save.profile->prefix = "archive";
+  if (!asynchronous) return engine.Save(state, path, how.save).status();
+  CAISSON_ASSIGN_OR_RETURN(const Ticket ticket,
+                           engine.SaveAsync(state, path, how));
+  return ticket.Wait().status();
+}
+
 inline std::vector<Saver> Savers() {
+  const auto by_engine = [](bool direct, bool asynchronous) {
+    return [=](FileSystem& files, const State& state, const std::string& path) {
+      return SaveByEngine(files, state, path, direct, asynchronous);
+    };
+  };
   return {{"one_thread",
            [](FileSystem& files, const State& state, const std::string& path) {
              return SaveOnOneThread(files, state, path);
-           }}};
+           }},
+          {"engine_direct", by_engine(true, false)},
+          {"engine_buffered", by_engine(false, false)},
+          {"engine_async", by_engine(true, true)}};
 }
 
 // A checkpoint of `bytes` and some more, and its file. Two steps differ in

@@ -22,7 +22,8 @@ namespace {
 
 constexpr size_t kPage = 4096;
 
-class FullDiskTest : public testing::TestWithParam<std::tuple<Saver, bool>> {
+class FullDiskTest
+    : public testing::TestWithParam<std::tuple<Saver, bool, bool>> {
  protected:
   // In a child, whose mounts nobody else sees and which vanish with it. Returns
   // "ok: ...", "skip: ..." or what was wrong.
@@ -42,7 +43,8 @@ class FullDiskTest : public testing::TestWithParam<std::tuple<Saver, bool>> {
         return Skip("mount a tmpfs");
       }
       Put(target_, old_.file);
-      FaultFileSystem files({.no_unnamed = std::get<1>(GetParam())});
+      FaultFileSystem files({.no_unnamed = std::get<1>(GetParam()),
+                             .no_reserve = std::get<2>(GetParam())});
       const Status status =
           std::get<0>(GetParam()).save(files, new_.state, target_);
       const std::string problem = Problem(status, &tally);
@@ -116,7 +118,9 @@ TEST_P(FullDiskTest, ASaveFailsWithTheOldCheckpointInPlaceOrSucceeds) {
   ASSERT_TRUE(said.starts_with("ok: ")) << said;
   std::cout << "full tmpfs, " << std::get<0>(GetParam()).name
             << (std::get<1>(GetParam()) ? ", named" : ", unnamed")
-            << " temporary: " << said.substr(4) << std::endl;
+            << " temporary"
+            << (std::get<2>(GetParam()) ? ", found out by a write" : "") << ": "
+            << said.substr(4) << std::endl;
 }
 
 }  // namespace

@@ -68,12 +68,14 @@ class FaultFileSystem final : public FileSystem {
     return Do("truncate", [&] { return posix_.Truncate(fd, bytes); });
   }
   int Allocate(int fd, uint64_t bytes) override {
+    if (plan_.no_reserve) return -EOPNOTSUPP;
     return Do("allocate", [&] { return posix_.Allocate(fd, bytes); });
   }
   int SetDirect(int fd, bool direct) override {
     return Do("set direct", [&] { return posix_.SetDirect(fd, direct); });
   }
   int FreeBytes(int fd, uint64_t* bytes) override {
+    if (plan_.no_reserve) return -ENOSYS;
     return Do("free bytes", [&] { return posix_.FreeBytes(fd, bytes); });
   }
   int DropCache(int fd, uint64_t offset, uint64_t bytes) override {
