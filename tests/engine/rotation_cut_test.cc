@@ -12,6 +12,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,7 @@ namespace caisson {
 namespace {
 
 constexpr uint64_t kSteps = 4;
-constexpr size_t kKeep = 2;
+constexpr size_t kMostKept = 2;
 
 Status SaveWithoutSync(FileSystem& files, const State& state,
                        const std::string& path) {
@@ -53,6 +54,7 @@ class RotationCuts {
     PowerCutPlan plan;
     plan.no_unnamed = random() % 2 == 0;
     plan.no_symlinks = random() % 2 == 0;
+    keep_ = 1 + random() % kMostKept;
     plan.at = static_cast<int>(random() %
                                static_cast<uint64_t>(Operations(plan) + 2));
     const ScratchDirectory before;
@@ -76,7 +78,7 @@ class RotationCuts {
 
   Done Run(FileSystem& files, const std::string& directory) const {
     Done done;
-    auto rotation = MakeRotation(directory, {.keep = kKeep}, files);
+    auto rotation = MakeRotation(directory, {.keep = keep_}, files);
     CAISSON_EXPECT_OK(rotation);
     for (uint64_t step = 1; step <= kSteps; ++step) {
       const std::string path = rotation->PathFor(step);
@@ -98,7 +100,7 @@ class RotationCuts {
   }
 
   std::string Judge(const Done& done, const std::string& directory) {
-    const auto rotation = Rotation::Create(directory, {.keep = kKeep});
+    const auto rotation = Rotation::Create(directory, {.keep = keep_});
     const auto list = rotation->List();
     if (!list.has_value()) return list.error().ToString();
     bool saved = done.saved == 0;
@@ -128,7 +130,7 @@ class RotationCuts {
 
   // The next save and commit remove what is left over.
   std::string ProblemAfterNextCommit(const ScratchDirectory& scratch) const {
-    auto rotation = Rotation::Create(scratch.path(), {.keep = kKeep});
+    auto rotation = Rotation::Create(scratch.path(), {.keep = keep_});
     const uint64_t step = kSteps + 1;
     CAISSON_EXPECT_OK(SaveOnOneThread(FileSystem::Posix(), samples_[step].state,
                                       rotation->PathFor(step)));
@@ -141,7 +143,7 @@ class RotationCuts {
         return name + " is left over";
       }
     }
-    return checkpoints <= kKeep ? "" : "more checkpoints than asked for";
+    return checkpoints <= keep_ ? "" : "more checkpoints than asked for";
   }
 
   // The name that a pointer of either kind holds; empty if there is none.
@@ -154,7 +156,7 @@ class RotationCuts {
   }
 
   int Operations(const PowerCutPlan& plan) {
-    int& known = operations_[{plan.no_unnamed, plan.no_symlinks}];
+    int& known = operations_[{plan.no_unnamed, plan.no_symlinks, keep_}];
     if (known == 0) {
       const ScratchDirectory scratch;
       PowerCutPlan whole = plan;
@@ -171,7 +173,8 @@ class RotationCuts {
   const bool synced_;
   const CommitFunction commit_;
   std::vector<Sample> samples_;
-  std::map<std::pair<bool, bool>, int> operations_;
+  size_t keep_ = 1;
+  std::map<std::tuple<bool, bool, size_t>, int> operations_;
   int most_ = 0;
   int pointers_ = 0;
 };
