@@ -214,14 +214,8 @@ Status AtomicFile::Publish() {
 }
 
 Status AtomicFile::SyncDirectory() {
-  const int error =
-      Uninterrupted([&] { return files_->Sync(directory_.fd()); });
-  // Some network file systems have no such call for directories, because the
-  // rename itself was durable.
-  if (error == 0 || error == -EINVAL || error == -ENOSYS ||
-      error == -EOPNOTSUPP) {
-    return Status::Ok();
-  }
+  const int error = caisson::SyncDirectory(*files_, directory_.fd());
+  if (error == 0) return Status::Ok();
   return FromErrno(-error, file_.path(),
                    "the new file is in place, but a power cut may still undo "
                    "that: sync directory " +

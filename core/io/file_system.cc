@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstdio>
 #include <system_error>
 #include <utility>
@@ -120,6 +121,18 @@ class PosixFileSystem final : public FileSystem {
     return OrErrno(unlinkat(dir, name, 0));
   }
 
+  int Symlink(const char* target, int dir, const char* name) override {
+    return OrErrno(symlinkat(target, dir, name));
+  }
+
+  int ReadLink(int dir, const char* name, std::string* target) override {
+    char found[PATH_MAX];  // no kernel lets a link be longer
+    const ssize_t bytes = OrErrno(readlinkat(dir, name, found, sizeof(found)));
+    if (bytes < 0) return static_cast<int>(bytes);
+    target->assign(found, static_cast<size_t>(bytes));
+    return 0;
+  }
+
   int List(int dir, std::vector<std::string>* names) override {
     // A descriptor of its own, because closedir() closes it.
     const int fd =
@@ -164,6 +177,13 @@ StatusCode CodeFor(int error) {
 FileSystem& FileSystem::Posix() {
   static constinit PosixFileSystem posix;
   return posix;
+}
+
+int SyncDirectory(FileSystem& files, int dir) {
+  const int error = Uninterrupted([&] { return files.Sync(dir); });
+  const bool absent =
+      error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP;
+  return absent ? 0 : error;
 }
 
 Status FromErrno(int error, std::string_view path, std::string_view doing) {

@@ -86,6 +86,13 @@ class FileSystem {
   virtual int Rename(int dir, const char* from, const char* to) = 0;
   virtual int Unlink(int dir, const char* name) = 0;
 
+  // Makes `name` a symbolic link to `target`. -EPERM where the file system has
+  // none.
+  virtual int Symlink(const char* target, int dir, const char* name) = 0;
+
+  // Where the symbolic link `name` leads. -EINVAL if it is anything else.
+  virtual int ReadLink(int dir, const char* name, std::string* target) = 0;
+
   // Appends every name in `dir`.
   virtual int List(int dir, std::vector<std::string>* names) = 0;
 
@@ -100,6 +107,10 @@ auto Uninterrupted(const Call& call) {
   while (result == -EINTR) result = call();
   return result;
 }
+
+// Sync() of a directory; 0 also from file systems, some of them on a network,
+// that have no such call because a rename is durable at once.
+int SyncDirectory(FileSystem& files, int dir);
 
 // "<path>: <doing>: <the system's text for `error`>", with the code that says
 // what the caller can do: kNotFound if a part of the path does not exist,

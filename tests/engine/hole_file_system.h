@@ -74,6 +74,12 @@ class HoleFileSystem final : public FileSystem {
   int Unlink(int dir, const char* name) override {
     return posix_.Unlink(dir, name);
   }
+  int Symlink(const char* target, int dir, const char* name) override {
+    return posix_.Symlink(target, dir, name);
+  }
+  int ReadLink(int dir, const char* name, std::string* target) override {
+    return posix_.ReadLink(dir, name, target);
+  }
   int List(int dir, std::vector<std::string>* names) override {
     return posix_.List(dir, names);
   }

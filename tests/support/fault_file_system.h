@@ -68,12 +68,14 @@ class FaultFileSystem final : public FileSystem {
     return Do("truncate", [&] { return posix_.Truncate(fd, bytes); });
   }
   int Allocate(int fd, uint64_t bytes) override {
+    if (plan_.no_reserve) return -EOPNOTSUPP;
     return Do("allocate", [&] { return posix_.Allocate(fd, bytes); });
   }
   int SetDirect(int fd, bool direct) override {
     return Do("set direct", [&] { return posix_.SetDirect(fd, direct); });
   }
   int FreeBytes(int fd, uint64_t* bytes) override {
+    if (plan_.no_reserve) return -ENOSYS;
     return Do("free bytes", [&] { return posix_.FreeBytes(fd, bytes); });
   }
   int DropCache(int fd, uint64_t offset, uint64_t bytes) override {
@@ -96,6 +98,13 @@ class FaultFileSystem final : public FileSystem {
   }
   int Unlink(int dir, const char* name) override {
     return Do("unlink", [&] { return posix_.Unlink(dir, name); });
+  }
+  int Symlink(const char* target, int dir, const char* name) override {
+    if (plan_.no_symlinks) return -EPERM;
+    return Do("symlink", [&] { return posix_.Symlink(target, dir, name); });
+  }
+  int ReadLink(int dir, const char* name, std::string* target) override {
+    return Do("read link", [&] { return posix_.ReadLink(dir, name, target); });
   }
   int List(int dir, std::vector<std::string>* names) override {
     return Do("list", [&] { return posix_.List(dir, names); });

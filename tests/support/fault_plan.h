@@ -33,6 +33,8 @@ struct FaultPlan {
   int error = EIO;                  // what kError and kErrorAfter report
   std::function<void()> race = {};  // for kRace
   bool no_unnamed = false;          // OpenUnnamed() is refused, as on NFS
+  bool no_reserve = false;          // nor are Allocate() and FreeBytes()
+  bool no_symlinks = false;         // Symlink() is refused, as on FAT
 };
 
 }  // namespace caisson
