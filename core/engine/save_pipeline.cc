@@ -344,7 +344,7 @@ class SavePipeline {
 
   Status WriteFront() {
     std::vector<std::byte> bytes(front_->bytes);
-    CAISSON_RETURN_IF_ERROR(front_->fill(Now(), bytes));
+    CAISSON_RETURN_IF_ERROR(front_->fill({totals_.file_bytes, facts_}, bytes));
     file_.SetDirect(false);
     return file_.WriteAt(0, bytes);
   }

@@ -3,9 +3,13 @@
 // What this build is, and what it can do on this machine.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "caisson/status.h"
 
 namespace caisson {
 
@@ -24,5 +28,27 @@ struct BuildInfo {
 };
 
 BuildInfo QueryBuild();
+
+// Which way the bytes of a directory's files go.
+struct IoDescription {
+  std::string file_system;  // "ext4"
+
+  // Bytes that the caller may still write, where the file system says.
+  std::optional<uint64_t> free_bytes;
+
+  // Whether an Engine goes past the page cache (O_DIRECT), and why or why not.
+  bool direct = false;
+  std::string direct_reason;
+
+  // What queues its transfers, "threads" or "io_uring", and why.
+  std::string queue;
+  std::string queue_reason;
+};
+
+// Finds out by writing a block to a file in `directory` that vanishes at once.
+//
+// Errors: kNotFound if there is no such directory; kIo if no file can be made
+// in it.
+Result<IoDescription> DescribeIo(const std::string& directory);
 
 }  // namespace caisson

@@ -12,6 +12,7 @@ import argparse
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import sys
 import unittest
@@ -78,6 +79,35 @@ class MainTest(CliTest):
         self.assertIn(answer["simd"]["target"], answer["simd"]["targets"])
         self.assertTrue(answer["cuda"]["status"])
         self.assertIsInstance(answer["libraries"], dict)
+        self.assertNotIn("io", answer)
+
+    def test_info_says_which_way_bytes_go(self):
+        io = self.json(0, "info", "--dir", self.folder)["io"]
+        self.assertEqual(io["directory"], str(self.folder))
+        self.assertTrue(io["file_system"])
+        self.assertIsInstance(io["direct"], bool)
+        self.assertTrue(io["direct_reason"])
+        self.assertIn(io["queue"], ("threads", "io_uring"))
+        self.assertTrue(io["queue_reason"])
+        disk = os.statvfs(self.folder)
+        self.assertGreater(io["free_bytes"], 0)
+        self.assertLessEqual(io["free_bytes"], disk.f_blocks * disk.f_frsize)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+        text = self.expect(0, "info", "--dir", self.folder)
+        way = "direct" if io["direct"] else "buffered"
+        for label, value in (
+            ("directory", self.folder), ("file system", io["file_system"]),
+            ("transfers", f"{way}: {io['direct_reason']}"),
+            ("queue", f"{io['queue']}: {io['queue_reason']}"),
+        ):
+            line = re.escape(label) + " +" + re.escape(str(value))
+            self.assertRegex(text, f"(?m)^{line}$")
+
+    def test_info_names_a_directory_that_cannot_be_used(self):
+        error = self.expect_error("info", "--dir", self.folder / "absent")
+        self.assertIn("absent", error)
+        self.expect_error("info", "--dir", self.model())
 
 
 class ProgressTest(CliTest):

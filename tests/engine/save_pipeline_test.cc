@@ -11,8 +11,8 @@
 #include <random>
 #include <string>
 
-#include "tests/engine/io_queues.h"
 #include "tests/engine/part_scripts.h"
+#include "tests/io/io_queues.h"
 #include "tests/io/scratch_directory.h"
 #include "tests/support/fault_file_system.h"
 
@@ -23,10 +23,11 @@ using testing::HasSubstr;
 
 // A machinery of a given size.
 struct Works {
-  Works(size_t window_bytes, size_t windows, size_t threads, const char* queue)
+  Works(size_t window_bytes, size_t windows, size_t threads,
+        const QueueMaker& maker)
       : pool(*StagingPool::Create(window_bytes, windows)),
         workers(*WorkerPool::Create(threads, Priority::kNormal)),
-        queue(*MakeQueue(queue)) {}
+        queue(*maker.make(4)) {}
 
   Machinery machinery() { return {pool, *workers, *queue}; }
 
@@ -56,14 +57,14 @@ void ExpectSaves(const Script& script, Works& works) {
   ASSERT_TRUE(Content(file) == expected);
 }
 
-class SavePipeline : public testing::TestWithParam<const char*> {
+class SavePipeline : public testing::TestWithParam<QueueMaker> {
   void SetUp() override {
-    const auto queue = MakeQueue(GetParam());
+    const auto queue = GetParam().make(1);
     if (!queue) GTEST_SKIP() << queue.error().ToString();
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Queues, SavePipeline, testing::ValuesIn(kQueues),
+INSTANTIATE_TEST_SUITE_P(Queues, SavePipeline, testing::ValuesIn(kQueueMakers),
                          testing::PrintToStringParamName());
 
 TEST_P(SavePipeline, WritesEveryKindOfPart) {
@@ -170,7 +171,7 @@ TEST(SavePipelineFaults, HandsOnTheErrorOfEveryWrite) {
   std::mt19937 random(3);
   Script script;
   script.AddPiece(DType::kUInt8, kNativeOrder, 0, 100000, 1);
-  Works works(4096, 4, 2, "threads");
+  Works works(4096, 4, 2, kQueueMakers[0]);
   int writes = 0;
   for (;; ++writes) {
     FaultFileSystem files({.fault = Fault::kError,

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Engine::Load, LoadInto and Verify: what Reader's give, in every mode.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "caisson/engine.h"
+#include "core/io/direct_file.h"
+#include "tests/engine/state_files.h"
+#include "tests/support/canonical_text.h"
+#include "tests/support/golden_archives.h"
+
+namespace caisson {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr size_t kKiB = 1024;
+
+// Storages larger than windows and blocks, many small ones between them.
+State LargeState() {
+  State state;
+  uint64_t seed = 1;
+  for (int i = 0; i < 3; ++i) {
+    state["large"][std::to_string(i)] =
+        RandomTensor(DType::kFloat32, {1'200'000 + i}, seed++);
+    for (int j = 0; j < 300; ++j) {
+      state["small"][std::to_string(i * 300 + j)] =
+          RandomTensor(DType::kBFloat16, {j % 70}, seed++);
+    }
+  }
+  const TensorView shared = RandomTensor(DType::kFloat64, {300, 40}, seed);
+  state["a"] = shared;
+  state["b"] = ViewOf(shared, {40, 300}, {1, 40});
+  return state;
+}
+
+std::string TextOf(const State& state) {
+  const auto text = CanonicalText(state);
+  EXPECT_THAT(text.status(), IsOk());
+  return text ? *text : "";
+}
+
+void DropCache(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY);
+  ASSERT_GE(fd, 0);
+  fsync(fd);
+  EXPECT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  close(fd);
+}
+
+double CachedShare(const std::string& path) {
+  const auto file = DirectFile::Open(path);
+  EXPECT_THAT(file.status(), IsOk());
+  return file ? (*file)->CachedShare() : -1;
+}
+
+struct Mode {
+  bool cold;
+  bool direct;
+  size_t window;
+  size_t windows;
+  size_t threads;
+};
+
+constexpr Mode kModes[] = {
+    {true, true, 4 * kKiB, 1, 1},    {true, true, 64 * kKiB, 3, 2},
+    {true, true, 8192 * kKiB, 4, 2}, {true, false, 64 * kKiB, 3, 2},
+    {false, true, 64 * kKiB, 3, 8},  {false, false, 1024 * kKiB, 2, 1},
+};
+
+Engine MakeEngine(const Mode& mode) {
+  EngineOptions options;
+  options.window_bytes = mode.window;
+  options.pool_bytes = mode.window * mode.windows;
+  options.threads = mode.threads;
+  options.direct = mode.direct;
+  auto engine = Engine::Create(options);
+  EXPECT_THAT(engine.status(), IsOk());
+  return std::move(*engine);
+}
+
+// A file of `state` that is on the disk.
+std::string Saved(const State& state, const ScratchDirectory& scratch) {
+  const std::string path = scratch / "archive.pt";
+  EXPECT_THAT(Writer().Write(state, path).status(), IsOk());
+  return path;
+}
+
+TEST(EngineLoad, GivesWhatTheReaderGives) {
+  const State state = LargeState();
+  const std::string expected = TextOf(state);
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    if (mode.cold) DropCache(path);
+    uint64_t done = 0;
+    CAISSON_ASSERT_OK_AND_ASSIGN(
+        const State loaded,
+        engine.Load(path, {}, [&](const Progress& now) { done = now.bytes; }));
+    ASSERT_TRUE(TextOf(loaded) == expected);
+    EXPECT_GT(done, 14'000'000u);
+    CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report,
+                                 engine.Verify(path));
+    EXPECT_TRUE(report.ok());
+    EXPECT_GT(report.checked, 900u);
+  }
+}
+
+TEST(EngineLoad, ReadsThroughAnyAdapter) {
+  const State state = LargeState();
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(FileOf(state)));
+  Engine engine = MakeEngine(kModes[1]);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded, engine.Load(reader));
+  EXPECT_TRUE(TextOf(loaded) == TextOf(state));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report,
+                               engine.Verify(reader));
+  EXPECT_TRUE(report.ok());
+}
+
+TEST(EngineLoad, FillsTensorsInPlace) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    CAISSON_ASSERT_OK_AND_ASSIGN(State target, engine.Load(path));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const auto tensors, target.Tensors());
+    for (const NamedTensor& tensor : tensors) {
+      const std::span<std::byte> bytes = BytesOf(*tensor.view->storage);
+      if (!bytes.empty()) std::memset(bytes.data(), 0x5a, bytes.size());
+    }
+    if (mode.cold) DropCache(path);
+    CAISSON_ASSERT_OK(engine.LoadInto(path, target));
+    ASSERT_TRUE(TextOf(target) == TextOf(state));
+  }
+}
+
+TEST(EngineLoad, CastsOnTheWay) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  LoadOptions options;
+  options.casts = {{"large.*", DType::kBFloat16}, {"small.*", DType::kFloat32}};
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Reader::Open(path));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State expected, reader.Load(options));
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    if (mode.cold) DropCache(path);
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded,
+                                 engine.Load(path, options));
+    ASSERT_TRUE(TextOf(loaded) == TextOf(expected));
+  }
+}
+
+TEST(EngineLoad, NamesTheRecordOfAFlippedBit) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Reader::Open(path));
+  std::string damaged = Content(path);
+  for (const char* name : {"large.1", "small.500"}) {
+    CAISSON_ASSERT_OK_AND_ASSIGN(const TensorInfo* info, reader.Find(name));
+    damaged[info->offset + info->stored_bytes / 2] ^= 1;
+  }
+  Put(path, damaged);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport expected, VerifyFile(path));
+  ASSERT_THAT(expected.damage, SizeIs(2));
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    if (mode.cold) DropCache(path);
+    EXPECT_THAT(engine.Load(path).status(),
+                StatusIs(StatusCode::kCorrupt, HasSubstr("expected crc32")));
+    LoadOptions trusting;
+    trusting.verify = false;
+    CAISSON_EXPECT_OK(engine.Load(path, trusting).status());
+    CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report,
+                                 engine.Verify(path));
+    ASSERT_THAT(report.damage, SizeIs(2));
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(report.damage[i].record, expected.damage[i].record);
+      EXPECT_EQ(report.damage[i].problem, expected.damage[i].problem);
+      EXPECT_EQ(report.damage[i].offset, expected.damage[i].offset);
+      EXPECT_EQ(report.damage[i].tensors, expected.damage[i].tensors);
+    }
+  }
+}
+
+TEST(EngineLoad, ReadsEveryGoldenFile) {
+  Engine engine = MakeEngine(kModes[0]);
+  for (const auto& [name, bytes] : GoldenArchives()) {
+    const ScratchDirectory scratch;
+    Put(scratch / "golden.pt", bytes);
+    DropCache(scratch / "golden.pt");
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                                 Reader::Open(scratch / "golden.pt"));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State expected, reader.Load());
+    DropCache(scratch / "golden.pt");
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded,
+                                 engine.Load(scratch / "golden.pt"));
+    EXPECT_EQ(TextOf(loaded), TextOf(expected)) << name;
+  }
+}
+
+// A save and a load of a cold file leave nothing behind; a file that was in
+// the page cache stays there.
+TEST(EngineLoad, LeavesThePageCacheAsItWas) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = scratch / "archive.pt";
+  for (const bool direct : {true, false}) {
+    Engine engine = MakeEngine({true, direct, 1024 * kKiB, 8, 2});
+    CAISSON_ASSERT_OK_AND_ASSIGN(const SaveReport report,
+                                 engine.Save(state, path));
+    if (direct && report.io.ends_with("buffered")) {
+      GTEST_SKIP() << "no direct I/O in " << scratch.path();
+    }
+    EXPECT_EQ(CachedShare(path), 0) << report.io;
+    CAISSON_ASSERT_OK(engine.Load(path).status());
+    EXPECT_EQ(CachedShare(path), 0) << report.io;
+    CAISSON_ASSERT_OK(engine.Verify(path).status());
+    EXPECT_EQ(CachedShare(path), 0) << report.io;
+    static_cast<void>(Content(path));  // somebody reads it
+    EXPECT_EQ(CachedShare(path), 1);
+    CAISSON_ASSERT_OK(engine.Load(path).status());
+    EXPECT_EQ(CachedShare(path), 1);
+  }
+}
+
+}  // namespace
+}  // namespace caisson
