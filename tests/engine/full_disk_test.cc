@@ -13,6 +13,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <tuple>
 
 #include "tests/engine/crash_case.h"
 #include "tests/support/fault_file_system.h"
@@ -51,7 +52,7 @@ class FullDiskTest
       if (!problem.empty()) {
         return size + ": " + problem + "; save: " + status.ToString();
       }
-      if (umount(disk) != 0) return Skip("unmount");
+      if (umount(disk) != 0) return "is a file still open? the disk is busy";
       if (status.ok()) break;
     }
     if (tally.fresh == 0) return "there was never enough space";
@@ -69,6 +70,10 @@ class FullDiskTest
     if (status.code() != StatusCode::kIo) return "the code is not kIo";
     if (status.message().find(target_) == std::string::npos) {
       return "the message does not name the file";
+    }
+    if (std::get<2>(GetParam()) &&
+        status.message().find(": write at ") == std::string::npos) {
+      return "the message does not name the write";
     }
     return "";
   }
@@ -89,11 +94,13 @@ class FullDiskTest
 
 INSTANTIATE_TEST_SUITE_P(Savers, FullDiskTest,
                          testing::Combine(testing::ValuesIn(Savers()),
-                                          testing::Bool()),
+                                          testing::Bool(), testing::Bool()),
                          [](const auto& test) {
                            return std::get<0>(test.param).name +
                                   (std::get<1>(test.param) ? "_named"
-                                                           : "_unnamed");
+                                                           : "_unnamed") +
+                                  (std::get<2>(test.param) ? "_unreserved"
+                                                           : "_reserved");
                          });
 
 TEST_P(FullDiskTest, ASaveFailsWithTheOldCheckpointInPlaceOrSucceeds) {
