@@ -6,6 +6,7 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
+#include "core/io/io_path.h"
 
 namespace caisson {
 namespace {
@@ -57,6 +58,15 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
                                     priority));
   }
   return Machinery{*pool_, *workers, *queue_};
+}
+
+bool Engine::Impl::MayBeDirect(const std::string& directory) {
+  if (!options_.direct) return false;
+  const std::lock_guard hold(direct_lock_);
+  const auto known = direct_.find(directory);
+  if (known != direct_.end()) return known->second;
+  const Result<IoPath> path = ProbeIoPath(directory, files_);
+  return direct_[directory] = path && path->direct;
 }
 
 Result<Engine> Engine::Impl::Make(const EngineOptions& options,

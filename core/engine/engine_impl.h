@@ -6,6 +6,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +46,9 @@ class Engine::Impl {
 
   const EngineOptions& options() const { return options_; }
 
+  // Whether files of `directory` are written past the page cache. Tried once.
+  bool MayBeDirect(const std::string& directory);
+
  private:
   class Turn;
 
@@ -55,6 +59,11 @@ class Engine::Impl {
 
   // The error of the last asynchronous save that nobody was told of.
   Status TakeUnobserved();
+
+  // Closes the file in the background.
+  void CloseLater(File file);
+  // Returns when the files of CloseLater() are closed; whether there were any.
+  bool FinishClosing();
 
   Result<SaveReport> Write(PartStream& parts, const std::string& path,
                            const SaveOptions& options, Priority priority,
@@ -69,6 +78,11 @@ class Engine::Impl {
   std::thread saver_;    // of who has the turn
   std::mutex last_lock_;
   std::shared_ptr<Ticket::Shared> last_;  // guarded by last_lock_
+
+  std::unique_ptr<WorkerPool> closer_;  // of who has the turn
+
+  std::mutex direct_lock_;
+  std::map<std::string, bool> direct_;  // by directory; guarded by direct_lock_
 
   std::mutex machinery_lock_;
   std::optional<StagingPool> pool_;            // guarded by machinery_lock_

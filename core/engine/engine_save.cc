@@ -79,6 +79,23 @@ Status Engine::Impl::TakeUnobserved() {
   return last_->TakeUnobserved();
 }
 
+void Engine::Impl::CloseLater(File file) {
+  if (closer_ == nullptr) {
+    auto closer = WorkerPool::Create(1, Priority::kBatch);
+    if (!closer) return;  // then now
+    closer_ = std::move(*closer);
+  }
+  closer_->Run([held = std::make_shared<File>(std::move(file))]() mutable {
+    held.reset();
+  });
+}
+
+bool Engine::Impl::FinishClosing() {
+  const bool some = closer_ != nullptr;
+  closer_.reset();
+  return some;
+}
+
 Result<SaveReport> Engine::Impl::Write(PartStream& parts,
                                        const std::string& path,
                                        const SaveOptions& options,
@@ -91,8 +108,12 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
   CAISSON_ASSIGN_OR_RETURN(AtomicFile file,
                            AtomicFile::Create(path, atomic, files_));
   const uint64_t bound = parts.BytesBound();
-  CAISSON_RETURN_IF_ERROR(Reserve(file.file(), bound));
-  const bool direct = options_.direct && file.file().SetDirect(true);
+  Status reserved = Reserve(file.file(), bound);
+  // The checkpoint that the last save replaced may still be in the way.
+  if (!reserved.ok() && FinishClosing()) reserved = Reserve(file.file(), bound);
+  CAISSON_RETURN_IF_ERROR(reserved);
+  const bool direct =
+      MayBeDirect(file.directory()) && file.file().SetDirect(true);
   report.io = std::string(machinery.queue.name()) +
               (direct ? ", direct" : ", buffered");
 
@@ -117,6 +138,7 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
     file.file().DropCache(0, 0);
   }
   CAISSON_RETURN_IF_ERROR(file.Commit());
+  if (auto old = file.TakeReplaced()) CloseLater(std::move(*old));
   report.stages.sync = syncing.seconds();
   report.file_bytes = totals.file_bytes;
   report.tensor_bytes = totals.tensor_bytes;

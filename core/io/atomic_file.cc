@@ -118,6 +118,7 @@ AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
     target_ = std::move(other.target_);
     temporary_ = std::move(other.temporary_);
     sync_ = other.sync_;
+    replaced_ = std::move(other.replaced_);
   }
   return *this;
 }
@@ -203,6 +204,7 @@ Status AtomicFile::Publish() {
   // Every error about the content must come before the old file goes.
   CAISSON_RETURN_IF_ERROR(sync_ ? file_.Sync() : file_.Flush());
   if (temporary_.empty()) CAISSON_RETURN_IF_ERROR(Link());
+  HoldReplaced();
   const int error = Uninterrupted([&] {
     return files_->Rename(directory_.fd(), temporary_.c_str(), target_.c_str());
   });
@@ -211,6 +213,15 @@ Status AtomicFile::Publish() {
   }
   temporary_.clear();
   return sync_ ? SyncDirectory() : Status::Ok();
+}
+
+// So that the rename need not wait until the blocks of the old file are free.
+void AtomicFile::HoldReplaced() {
+  const int fd = Uninterrupted([&] {
+    return files_->Open(directory_.fd(), target_.c_str(),
+                        O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+  });
+  if (fd >= 0) replaced_ = File(fd, file_.path(), *files_);
 }
 
 Status AtomicFile::SyncDirectory() {

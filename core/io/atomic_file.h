@@ -10,7 +10,9 @@
 // Commit() wins.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "caisson/status.h"
 #include "core/io/file.h"
@@ -49,12 +51,20 @@ class AtomicFile {
   // REQUIRES: neither committed nor abandoned.
   File& file() { return file_; }
 
+  // Where the target lies, symbolic links followed.
+  const std::string& directory() const { return directory_.path(); }
+
   // Replaces the target. All writes must have returned. Whatever the answer,
   // the temporary is gone and the object is spent.
   //
   // Errors: kIo and the target is as before, except where the message says
   // that the new file is in place; kInvalidArgument if the object was spent.
   Status Commit();
+
+  // The file that Commit() replaced, if there was one; it has no name any more.
+  // Closing its last descriptor gives its blocks back, which takes as long as
+  // writing a tenth of it: who is in a hurry lets another thread do it.
+  std::optional<File> TakeReplaced() { return std::exchange(replaced_, {}); }
 
   // Drops what was written. Does nothing after Commit().
   void Abandon();
@@ -68,6 +78,7 @@ class AtomicFile {
   Status Link();
   Status Publish();
   Status SyncDirectory();
+  void HoldReplaced();
 
   FileSystem* files_;
   File directory_;         // of the target
@@ -75,6 +86,7 @@ class AtomicFile {
   std::string target_;     // a name in directory_
   std::string temporary_;  // a name in directory_; empty: file_ has none
   bool sync_;
+  std::optional<File> replaced_;
 };
 
 }  // namespace caisson
