@@ -69,10 +69,10 @@ AsyncOptions Quick() {
 // one that does not.
 TEST(EngineAsync, TheFileHoldsTheSnapshot) {
   for (const size_t windows : {2, 64}) {
-    Model model(1000 * kKiB);
+    Model model(200 * kKiB);
     const ScratchDirectory scratch;
     const std::string path = scratch / "archive.pt";
-    Engine engine = MakeEngine(64 * kKiB, windows);
+    Engine engine = MakeEngine(16 * kKiB, windows);
     for (int round = 0; round < 100; ++round) {
       model.Fill(round);
       const std::string expected = FileOf(model.state);

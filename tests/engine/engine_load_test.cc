@@ -14,7 +14,6 @@
 #include "caisson/engine.h"
 #include "core/io/direct_file.h"
 #include "tests/engine/state_files.h"
-#include "tests/support/canonical_text.h"
 #include "tests/support/golden_archives.h"
 
 namespace caisson {
@@ -42,12 +41,6 @@ State LargeState() {
   state["a"] = shared;
   state["b"] = ViewOf(shared, {40, 300}, {1, 40});
   return state;
-}
-
-std::string TextOf(const State& state) {
-  const auto text = CanonicalText(state);
-  EXPECT_THAT(text.status(), IsOk());
-  return text ? *text : "";
 }
 
 void DropCache(const std::string& path) {
@@ -98,7 +91,7 @@ std::string Saved(const State& state, const ScratchDirectory& scratch) {
 
 TEST(EngineLoad, GivesWhatTheReaderGives) {
   const State state = LargeState();
-  const std::string expected = TextOf(state);
+  const std::string expected = FileOf(state);
   const ScratchDirectory scratch;
   const std::string path = Saved(state, scratch);
   for (const Mode& mode : kModes) {
@@ -108,7 +101,7 @@ TEST(EngineLoad, GivesWhatTheReaderGives) {
     CAISSON_ASSERT_OK_AND_ASSIGN(
         const State loaded,
         engine.Load(path, {}, [&](const Progress& now) { done = now.bytes; }));
-    ASSERT_TRUE(TextOf(loaded) == expected);
+    ASSERT_TRUE(FileOf(loaded) == expected);
     EXPECT_GT(done, 14'000'000u);
     CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report,
                                  engine.Verify(path));
@@ -122,7 +115,7 @@ TEST(EngineLoad, ReadsThroughAnyAdapter) {
   CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(FileOf(state)));
   Engine engine = MakeEngine(kModes[1]);
   CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded, engine.Load(reader));
-  EXPECT_TRUE(TextOf(loaded) == TextOf(state));
+  EXPECT_TRUE(FileOf(loaded) == FileOf(state));
   CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport report,
                                engine.Verify(reader));
   EXPECT_TRUE(report.ok());
@@ -142,7 +135,7 @@ TEST(EngineLoad, FillsTensorsInPlace) {
     }
     if (mode.cold) DropCache(path);
     CAISSON_ASSERT_OK(engine.LoadInto(path, target));
-    ASSERT_TRUE(TextOf(target) == TextOf(state));
+    ASSERT_TRUE(FileOf(target) == FileOf(state));
   }
 }
 
@@ -159,7 +152,7 @@ TEST(EngineLoad, CastsOnTheWay) {
     if (mode.cold) DropCache(path);
     CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded,
                                  engine.Load(path, options));
-    ASSERT_TRUE(TextOf(loaded) == TextOf(expected));
+    ASSERT_TRUE(FileOf(loaded) == FileOf(expected));
   }
 }
 
@@ -208,7 +201,7 @@ TEST(EngineLoad, ReadsEveryGoldenFile) {
     DropCache(scratch / "golden.pt");
     CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded,
                                  engine.Load(scratch / "golden.pt"));
-    EXPECT_EQ(TextOf(loaded), TextOf(expected)) << name;
+    EXPECT_EQ(FileOf(loaded), FileOf(expected)) << name;
   }
 }
 
