@@ -35,8 +35,9 @@ class IoQueue {
   virtual ~IoQueue() = default;
 
   // Fills dst from `offset` on; fewer bytes than asked for mean the end of the
-  // file. `file` and the memory must stay until `done` is called. Does not
-  // wait for the transfer: more than depth() of them stand in line, in order.
+  // file, and what dst holds behind them is unspecified. `file` and the memory
+  // must stay until `done` is called. Does not wait for the transfer: more than
+  // depth() of them stand in line, in order.
   virtual void Read(const File& file, uint64_t offset, std::span<std::byte> dst,
                     Done done) = 0;
 

@@ -71,10 +71,19 @@ void ForgoPinning() {
   if (syscall(SYS_capset, &header, data) != 0) std::_Exit(2);
 }
 
+// Becomes a user of its own, with `threads` in all. Root has no limit.
+void LimitThreads(rlim_t threads) {
+  constexpr uid_t kNobodyElse = 54321;
+  Limit(RLIMIT_NPROC, threads);
+  if (setuid(kNobodyElse) != 0) std::_Exit(2);
+}
+
 class IoQueueLimitsTest : public testing::TestWithParam<QueueMaker> {
  protected:
   void SetUp() override {
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    // A fork without exec, which works under QEMU too: no queue has threads
+    // at that moment.
+    GTEST_FLAG_SET(death_test_style, "fast");
     const auto queue = GetParam().make(1);
     if (!queue) GTEST_SKIP() << queue.error().ToString();
   }
@@ -141,6 +150,39 @@ TEST_P(IoQueueLimitsTest, MemoryThatCannotBePinnedWorksUnregistered) {
     queue.reset();
     found += Content(scratch_ / "f") == std::string(1 << 20, 'z') ? "same" : "";
     Leave(found, "not;1048576;same");
+  };
+  EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
+}
+
+TEST_P(IoQueueLimitsTest, WorksWithTheThreadsThatItGets) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const auto child = [this] {
+    File file = Create();
+    LimitThreads(4);
+    auto queue = Make(64);
+    const size_t depth = queue->depth();
+    const bool good =
+        queue->name() == "threads" ? depth >= 1 && depth <= 3 : depth == 64;
+    std::string found = good ? "" : std::to_string(depth) + " at once;";
+    for (int i = 0; i < 10; ++i)
+      queue->Write(file, 0, AsBytes("x"), [](auto) {});
+    queue->Write(file, 1, AsBytes("y"), Note(&found));
+    queue.reset();
+    Leave(found, "1;");
+  };
+  EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
+}
+
+TEST_P(IoQueueLimitsTest, WithoutAThreadItIsUnavailableAndSaysWhy) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const auto child = [] {
+    LimitThreads(1);
+    const auto queue = GetParam().make(8);
+    const std::string who =
+        GetParam().make == MakeThreadQueue ? "I/O queue" : "io_uring";
+    Leave(queue ? "made" : queue.error().ToString(),
+          "unavailable: " + who +
+              ": the system gives no thread: Resource temporarily unavailable");
   };
   EXPECT_EXIT(child(), testing::ExitedWithCode(0), "");
 }

@@ -6,13 +6,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <semaphore>
 #include <thread>
@@ -268,6 +271,22 @@ TEST_P(IoQueueTest, ARealFullDeviceIsAnIoError) {
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_THAT(answers_[0],
               StatusIs(StatusCode::kIo, HasSubstr("No space left on device")));
+}
+
+TEST_P(IoQueueTest, MovesMoreThanTheKernelTakesInOneCall) {
+  constexpr size_t kBytes = (size_t{5} << 30) + 123;
+  // Never touched, so that it costs no memory.
+  void* const memory = mmap(nullptr, kBytes, PROT_READ,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) GTEST_SKIP() << "no 5 GiB of addresses";
+  File file(open("/dev/null", O_WRONLY | O_CLOEXEC), "/dev/null",
+            FileSystem::Posix());
+  queue_->Write(file, 0, {static_cast<const std::byte*>(memory), kBytes},
+                Note());
+  Drain();
+  munmap(memory, kBytes);
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_THAT(answers_[0], IsOkAndHolds(kBytes));
 }
 
 TEST_P(IoQueueTest, OneFailureLeavesTheOthersAlone) {
