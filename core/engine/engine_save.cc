@@ -14,12 +14,13 @@ namespace caisson {
 namespace {
 
 // Takes the space now, so that a disk that is too full is found before the
-// first byte and not after the last.
+// first byte and not after the last. The file gets its size too: writes within
+// it cost a third less CPU time on ext4 (docs/benchmarks.md).
 Status Reserve(File& file, uint64_t bytes) {
   const std::optional<uint64_t> free = file.FreeBytes();
   const Result<bool> reserved = file.Allocate(bytes);
   const bool fits = reserved ? *reserved || !free || bytes <= *free : false;
-  if (fits) return Status::Ok();
+  if (fits) return *reserved ? file.Truncate(bytes) : Status::Ok();
   const std::string have =
       free ? std::to_string(*free) + " bytes are free" : "free bytes unknown";
   if (!reserved) return reserved.error().WithContext(have);
