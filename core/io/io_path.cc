@@ -16,6 +16,8 @@
 namespace caisson {
 namespace {
 
+constexpr char kProbe[] = "caisson-probe";
+
 struct alignas(kDirectAlignment) Block {
   std::byte bytes[kDirectAlignment];
 };
@@ -37,7 +39,9 @@ Result<File> OpenProbe(const std::string& directory, FileSystem& files) {
   const File holder(dir, directory, files);
   int fd = Uninterrupted([&] { return files.OpenUnnamed(dir, 0600); });
   if (fd < 0) {
-    const std::string name = TemporaryName("caisson-probe");
+    // Of a process that died between the next two calls.
+    RemoveLeftovers(files, dir, kProbe);
+    const std::string name = TemporaryName(kProbe);
     fd = Uninterrupted([&] {
       return files.Open(dir, name.c_str(),
                         O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -15,6 +15,7 @@
 
 #include "tests/engine/crash_case.h"
 #include "tests/engine/power_cut_case.h"
+#include "tests/support/fault_file_system.h"
 #include "tests/support/power_cut_file_system.h"
 
 namespace caisson {
@@ -85,7 +86,8 @@ TEST_P(PowerCutTest, DuringASaveLeavesOldOrNew) {
   SaveCuts cuts(GetParam().save, [&](const ScratchDirectory& scratch) {
     // The next save removes what is left over.
     const std::string target = scratch / "model.pt";
-    CAISSON_EXPECT_OK(SaveOnOneThread(FileSystem::Posix(), next.state, target));
+    FaultFileSystem files({.no_unnamed = true});  // looks for all leftovers
+    CAISSON_EXPECT_OK(GetParam().save(files, next.state, target));
     EXPECT_TRUE(HoldsWhole(target, next));
     EXPECT_THAT(scratch.Names(), ElementsAre("model.pt"));
   });

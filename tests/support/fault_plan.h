@@ -35,6 +35,7 @@ struct FaultPlan {
   bool no_unnamed = false;          // OpenUnnamed() is refused, as on NFS
   bool no_reserve = false;          // nor are Allocate() and FreeBytes()
   bool no_symlinks = false;         // Symlink() is refused, as on FAT
+  bool skip_sync = false;           // Sync() is counted, and not done
 };
 
 }  // namespace caisson
