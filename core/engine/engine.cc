@@ -60,13 +60,15 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
   return Machinery{*pool_, *workers, *queue_};
 }
 
-bool Engine::Impl::MayBeDirect(const std::string& directory) {
+Result<bool> Engine::Impl::MayBeDirect(const std::string& directory,
+                                       File& file) {
   if (!options_.direct) return false;
   const std::lock_guard hold(direct_lock_);
   const auto known = direct_.find(directory);
   if (known != direct_.end()) return known->second;
-  const Result<IoPath> path = ProbeIoPath(directory, files_);
-  return direct_[directory] = path && path->direct;
+  CAISSON_ASSIGN_OR_RETURN(const bool direct, ProbeDirect(file, files_));
+  direct_[directory] = direct;
+  return direct;
 }
 
 Result<Engine> Engine::Impl::Make(const EngineOptions& options,

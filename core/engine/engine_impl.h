@@ -46,8 +46,9 @@ class Engine::Impl {
 
   const EngineOptions& options() const { return options_; }
 
-  // Whether files of `directory` are written past the page cache. Tried once.
-  bool MayBeDirect(const std::string& directory);
+  // Whether files of `directory` are written past the page cache, which is
+  // tried with the first of them, `file`, while it is empty.
+  Result<bool> MayBeDirect(const std::string& directory, File& file);
 
  private:
   class Turn;

@@ -108,13 +108,14 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
   atomic.sync = options.sync;
   CAISSON_ASSIGN_OR_RETURN(AtomicFile file,
                            AtomicFile::Create(path, atomic, files_));
+  CAISSON_ASSIGN_OR_RETURN(const bool may_be_direct,
+                           MayBeDirect(file.directory(), file.file()));
   const uint64_t bound = parts.BytesBound();
   Status reserved = Reserve(file.file(), bound);
   // The checkpoint that the last save replaced may still be in the way.
   if (!reserved.ok() && FinishClosing()) reserved = Reserve(file.file(), bound);
   CAISSON_RETURN_IF_ERROR(reserved);
-  const bool direct =
-      MayBeDirect(file.directory()) && file.file().SetDirect(true);
+  const bool direct = may_be_direct && file.file().SetDirect(true);
   report.io = std::string(machinery.queue.name()) +
               (direct ? ", direct" : ", buffered");
 

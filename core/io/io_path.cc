@@ -119,4 +119,12 @@ Result<IoPath> ProbeIoPath(const std::string& directory, FileSystem& files) {
   return path;
 }
 
+Result<bool> ProbeDirect(File& file, FileSystem& files) {
+  IoPath path;
+  path.file_system = FileSystemName(file.fd());
+  ProbeDirect(files, file.fd(), &path);
+  CAISSON_RETURN_IF_ERROR(file.Truncate(0));
+  return path.direct;
+}
+
 }  // namespace caisson

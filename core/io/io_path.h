@@ -10,6 +10,7 @@
 
 #include "caisson/engine.h"
 #include "caisson/status.h"
+#include "core/io/file.h"
 #include "core/io/file_system.h"
 
 namespace caisson {
@@ -35,5 +36,11 @@ struct IoPath {
 // in it.
 Result<IoPath> ProbeIoPath(const std::string& directory,
                            FileSystem& files = FileSystem::Posix());
+
+// The same for an open file that is still empty: writes and reads its first
+// block, if need be, and leaves it empty, with or without direct I/O.
+//
+// Errors: kIo if it cannot be emptied again.
+Result<bool> ProbeDirect(File& file, FileSystem& files);
 
 }  // namespace caisson
