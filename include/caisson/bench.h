@@ -23,7 +23,9 @@
 // Stages:
 //   save               Engine::Save, fsynced
 //   load               Engine::LoadInto, cold
-//   load_fresh         Engine::Load, cold, into memory that is new
+//   load_fresh         Engine::Load, cold, into memory that is new; where that
+//                      comes slowly, as on many virtual machines, see
+//                      first_touch
 //   verify             Engine::Verify, cold
 //   crc32              Crc32 on one thread
 //   copy_crc32         Crc32Copy on one thread; beats memcpy where that does
