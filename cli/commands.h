@@ -17,6 +17,7 @@ void AddCat(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 void AddConvert(CLI::App& app, Action* action);
 void AddDiff(CLI::App& app, Action* action);
+void AddBench(CLI::App& app, Action* action);
 void AddInfo(CLI::App& app, Action* action);
 
 }  // namespace caisson::cli

@@ -11,10 +11,11 @@
 #include <vector>
 
 #include "caisson/edit.h"
+#include "caisson/engine.h"
 #include "caisson/reader.h"
-#include "caisson/writer.h"
 #include "cli/commands.h"
 #include "cli/convert_options.h"
+#include "cli/engine_progress.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
 #include "cli/units.h"
@@ -45,11 +46,19 @@ Status CheckExtras(const Reader& reader, const ConvertOptions& options) {
 }
 
 // "cast 12 tensors from float32 to bfloat16", one line for each such pair.
-// Both hold the tensors of one file in one order.
-Result<std::string> CastText(const Reader& reader, const State& loaded) {
+// Both hold the tensors of one file in one order, unless somebody replaced it
+// in between.
+Result<std::string> CastText(const Reader& reader, const State& loaded,
+                             const std::string& file) {
   std::map<std::pair<DType, DType>, uint64_t> counts;
   const Result<std::vector<NamedTensor>> tensors = loaded.Tensors();
   if (!tensors) return tensors.error();
+  if (tensors->size() != reader.tensors().size()) {
+    return Status::Io(fmt::format(
+        "{}: had {}, then {}: it was replaced "
+        "meanwhile",
+        file, Plural(reader.tensors().size(), "tensor"), tensors->size()));
+  }
   for (size_t i = 0; i < tensors->size(); ++i) {
     const DType from = reader.tensors()[i].view.spec.dtype;
     const DType to = (*tensors)[i].view->spec.dtype;
@@ -79,6 +88,8 @@ int RunConvert(const ConvertOptions& options) {
   const Stopwatch watch;
   const Result<Reader> reader = Reader::Open(options.in);
   if (!reader) return Fail(reader.error());
+  Result<Engine> engine = Engine::Create();
+  if (!engine) return Fail(engine.error());
 
   if (const Status status = CheckExtras(*reader, options); !status.ok()) {
     return Fail(status);
@@ -87,18 +98,18 @@ int RunConvert(const ConvertOptions& options) {
   // Every byte is read once and written once.
   const uint64_t in_bytes = reader->file_bytes();
   Progress progress(2 * in_bytes);
-  progress.Show(0, "reading " + options.in);
+  EngineProgress reading(progress, 0, in_bytes, "reading " + options.in);
   // What torch.load would refuse is written again as it is, never run.
   LoadOptions load;
   load.keep_unknown = true;
   load.casts = options.casts;
-  Result<State> state = reader->Load(load);
+  Result<State> state = engine->Load(options.in, load, reading.callback());
   progress.Clear();
   if (!state) return Fail(state.error());
 
   std::string done;
   if (!options.casts.empty()) {
-    const Result<std::string> text = CastText(*reader, *state);
+    const Result<std::string> text = CastText(*reader, *state, options.in);
     if (!text) return Fail(text.error());
     done += *text;
   }
@@ -106,11 +117,12 @@ int RunConvert(const ConvertOptions& options) {
   if (!renamed) return Fail(renamed.error());
   done += *renamed;
 
-  progress.Show(in_bytes, "writing " + options.out);
-  WriteOptions write;
-  write.profile = options.profile;
-  Writer writer(write);
-  const Result<WriteReport> report = writer.Write(*state, options.out);
+  EngineProgress writing(progress, in_bytes, in_bytes,
+                         "writing " + options.out);
+  SaveOptions save;
+  save.profile = options.profile;
+  save.progress = writing.callback();
+  const Result<SaveReport> report = engine->Save(*state, options.out, save);
   progress.Clear();
   if (!report) return Fail(report.error());
   Print(done);

@@ -33,6 +33,7 @@ int Run(int argc, char** argv) {
   AddVerify(app, &action);
   AddConvert(app, &action);
   AddDiff(app, &action);
+  AddBench(app, &action);
   AddInfo(app, &action);
   try {
     app.parse(argc, argv);

@@ -19,6 +19,7 @@ Progress::~Progress() { Clear(); }
 
 void Progress::Show(uint64_t bytes, std::string_view what) {
   if (!terminal_) return;
+  shown_ = watch_.seconds();
   std::string line = fmt::format("{} of {}", ByteText(bytes), ByteText(total_));
   if (bytes > 0) {
     const double seconds = watch_.seconds();
@@ -30,6 +31,11 @@ void Progress::Show(uint64_t bytes, std::string_view what) {
   }
   fmt::print(stderr, "\r\033[K{}  {}", line, Abbreviated(what, 40));
   (void)std::fflush(stderr);
+}
+
+void Progress::Update(uint64_t bytes, std::string_view what) {
+  constexpr double kSeconds = 0.1;
+  if (terminal_ && watch_.seconds() - shown_ >= kSeconds) Show(bytes, what);
 }
 
 void Progress::Clear() {

@@ -34,13 +34,17 @@ class Progress {
   // Says that `bytes` are done and `what` comes next.
   void Show(uint64_t bytes, std::string_view what);
 
+  // The same if the last line is old enough that an eye can follow.
+  void Update(uint64_t bytes, std::string_view what);
+
   // Removes the line, so that something else can be printed.
   void Clear();
 
  private:
   const uint64_t total_;
   const bool terminal_;
-  Stopwatch watch_;
+  const Stopwatch watch_;
+  double shown_ = 0;  // seconds of the watch
 };
 
 }  // namespace caisson::cli

@@ -7,14 +7,17 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "caisson/engine.h"
 #include "caisson/reader.h"
 #include "cli/commands.h"
+#include "cli/engine_progress.h"
 #include "cli/json_state.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
@@ -107,11 +110,12 @@ class FolderWalk {
   std::vector<fs::path> folders_;  // yet to be listed
 };
 
-Outcome Verify(const std::string& path) {
+Outcome Verify(Engine& engine, const std::string& path,
+               const ProgressCallback& progress) {
   Outcome outcome;
   outcome.path = path;
   const Stopwatch watch;
-  Result<VerifyReport> report = VerifyFile(path);
+  Result<VerifyReport> report = engine.Verify(path, progress);
   if (report) {
     outcome.report = *std::move(report);
     std::error_code error;
@@ -257,20 +261,22 @@ std::vector<std::string> Expand(const std::vector<std::string>& paths,
 int RunVerify(const VerifyOptions& options) {
   std::vector<Outcome> outcomes;
   const std::vector<std::string> files = Expand(options.paths, &outcomes);
-  uint64_t total = 0;
+  Result<Engine> engine = Engine::Create();
+  if (!engine) return Fail(engine.error());
+  std::vector<uint64_t> sizes;
   for (const std::string& file : files) {
     std::error_code error;
     const uintmax_t bytes = fs::file_size(file, error);
-    if (!error) total += bytes;
+    sizes.push_back(error ? 0 : bytes);
   }
-  Progress progress(total);
+  Progress progress(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0}));
   uint64_t done = 0;
-  for (const std::string& file : files) {
-    progress.Show(done, file);
-    outcomes.push_back(Verify(file));
+  for (size_t i = 0; i < files.size(); ++i) {
+    EngineProgress reading(progress, done, sizes[i], files[i]);
+    outcomes.push_back(Verify(*engine, files[i], reading.callback()));
     progress.Clear();
     const Outcome& outcome = outcomes.back();
-    done += outcome.bytes;
+    done += sizes[i];
     if (!outcome.failure.ok()) {
       PrintError(outcome.failure.message());
     } else if (!options.json) {

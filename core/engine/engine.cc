@@ -29,13 +29,18 @@ Status Check(const EngineOptions& options) {
   return Status::Ok();
 }
 
+}  // namespace
+
 Result<std::unique_ptr<IoQueue>> MakeQueue(const EngineOptions& options) {
   const size_t depth = options.depth == 0 ? kDefaultDepth : options.depth;
   return options.io == IoKind::kUring ? MakeUringQueue(depth)
                                       : MakeThreadQueue(depth);
 }
 
-}  // namespace
+size_t ThreadsOf(const EngineOptions& options, Priority priority) {
+  const size_t all = options.threads == 0 ? Cores() : options.threads;
+  return priority == Priority::kBatch ? std::max<size_t>(all / 4, 1) : all;
+}
 
 Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
   const std::lock_guard hold(machinery_lock_);
@@ -49,13 +54,11 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
   if (queue_ == nullptr) {
     CAISSON_ASSIGN_OR_RETURN(queue_, MakeQueue(options_));
   }
-  const bool batch = priority == Priority::kBatch;
-  std::unique_ptr<WorkerPool>& workers = batch ? batch_workers_ : workers_;
+  std::unique_ptr<WorkerPool>& workers =
+      priority == Priority::kBatch ? batch_workers_ : workers_;
   if (workers == nullptr) {
-    const size_t all = options_.threads == 0 ? Cores() : options_.threads;
     CAISSON_ASSIGN_OR_RETURN(
-        workers, WorkerPool::Create(batch ? std::max<size_t>(all / 4, 1) : all,
-                                    priority));
+        workers, WorkerPool::Create(ThreadsOf(options_, priority), priority));
   }
   return Machinery{*pool_, *workers, *queue_};
 }

@@ -25,6 +25,12 @@
 
 namespace caisson {
 
+// The queue of an engine with these options.
+Result<std::unique_ptr<IoQueue>> MakeQueue(const EngineOptions& options);
+
+// How many threads copy and check bytes: kBatch, of an asynchronous save.
+size_t ThreadsOf(const EngineOptions& options, Priority priority);
+
 class Engine::Impl {
  public:
   Impl(const EngineOptions& options, FileSystem& files)

@@ -9,6 +9,7 @@ verify and ls.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import pty
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import unittest
 
+from bench_cases import BenchTest
 from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, command_line, run
 from convert_cases import ConvertTest
@@ -26,8 +28,8 @@ from ls_cases import LsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest", "LsTest",
-    "MainTest", "ProgressTest", "VerifyTest",
+    "BenchTest", "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest",
+    "LsTest", "MainTest", "ProgressTest", "VerifyTest",
 ]
 
 
@@ -115,22 +117,42 @@ class ProgressTest(CliTest):
         path = self.model()
         for args in (
             ["verify", path], ["convert", path, path], ["diff", path, path],
+            ["bench", "--dir", self.folder, "--size=8MiB", "--rounds=3"],
         ):
             done = run(*args)
             self.assertEqual(done.stderr, b"")
             self.assertNotIn(b"\r", done.stdout)
 
-    def test_terminal_shows_a_line_and_removes_it(self):
+    def shown(self, *args):
+        """What a terminal gets of a command that works."""
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        command = command_line("verify", self.model("a.pt"))
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave)
+        process = subprocess.Popen(
+            command_line(*args), stdout=subprocess.DEVNULL, stderr=slave
+        )
         os.close(slave)
-        self.assertEqual(done.returncode, 0)
-        shown = os.read(master, 4096).decode()
-        self.assertIn("0 B of ", shown)
-        self.assertIn("a.pt", shown)
-        self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+        shown = b""
+        # At the other end's close Linux gives an error, others nothing.
+        with contextlib.suppress(OSError):
+            while part := os.read(master, 4096):
+                shown += part
+        self.assertEqual(process.wait(), 0)
+        return shown.decode()
+
+    def test_terminal_shows_a_line_and_removes_it(self):
+        path = self.model("a.pt")
+        for args, words in (
+            (["verify", path], ["a.pt"]),
+            (["convert", path, path], ["reading ", "writing "]),
+            (["bench", "--dir", self.folder, "--size=8MiB", "--rounds=3"],
+             ["save", "raw_write", " left"]),
+        ):
+            shown = self.shown(*args)
+            self.assertIn("0 B of ", shown)
+            for word in words:
+                self.assertIn(word, shown)
+            self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+            self.assertNotIn("\n", shown)
 
 
 def main():
