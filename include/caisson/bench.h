@@ -28,8 +28,7 @@
 //                      first_touch
 //   verify             Engine::Verify, cold
 //   crc32              Crc32 on one thread
-//   copy_crc32         Crc32Copy on one thread; beats memcpy where that does
-//   not
+//   copy_crc32         Crc32Copy on one thread; beats a memcpy that does not
 //                      go past the caches
 //   save_async_staged  Engine::SaveAsync until Ticket::Staged(), with a pool
 //                      that holds the state, second save on
