@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares every kind of engine with stock torch.
 
-engine.py --matrix-tool PATH [--count N] [--seed N]
+engine.py --matrix-tool PATH [--count N] [--every N] [--seed N]
   torch.save writes N random states and the special ones; the tool loads each
   and saves it with engines of many sizes, threads and queues. All files must
-  be the stock files.
+  be the stock files. Each engine saves every N-th state (default 8), another
+  share of them for each engine; 1 takes a quarter of an hour.
 
 Exit status: as run.py.
 """
@@ -25,6 +26,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--matrix-tool", required=True)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--every", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -38,7 +40,12 @@ def main():
             torch.save(state, paths[-1])
         print(f"{len(paths)} states", flush=True)
         return subprocess.run(
-            [*shlex.split(options.matrix_tool), folder / "out", *paths]
+            [
+                *shlex.split(options.matrix_tool),
+                folder / "out",
+                str(options.every),
+                *paths,
+            ]
         ).returncode
 
 

@@ -2,8 +2,9 @@
 //
 // Loads files of stock torch and saves them again with engines of every size:
 //
-//   engine_matrix FOLDER FILE...
+//   engine_matrix FOLDER EVERY FILE...
 //
+// Each engine saves every EVERY-th file, another share of them for each.
 // Windows of 64 KiB to 16 MiB, pools of one window up, 1 to 8 threads, both
 // I/O queues, direct and buffered, blocking and asynchronous. Every save must
 // have the bytes of its file, and every engine's load must save to them too.
@@ -11,6 +12,7 @@
 // message if something failed.
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -93,24 +95,24 @@ Status Compare(Engine& engine, const State& state, const File& file,
   return Status::Ok();
 }
 
-Status CompareAll(const std::string& folder, const std::vector<File>& files,
-                  Counts* counts) {
-  int round = 0;
+Status CompareAll(const std::string& folder, size_t every,
+                  const std::vector<File>& files, Counts* counts) {
+  size_t round = 0;
   for (const EngineOptions& options : Configurations()) {
     CAISSON_ASSIGN_OR_RETURN(Engine engine, Engine::Create(options));
-    for (size_t i = 0; i < files.size(); ++i) {
+    for (size_t i = round % every; i < files.size(); i += every) {
       const File& file = files[i];
       // The folder in the archive is named after the file.
       const std::string target =
           folder + "/" + std::filesystem::path(file.path).filename().string();
       const Status status = Compare(engine, file.state, file, target,
-                                    (round + i) % 2 == 0, counts);
+                                    (round + i / every) % 2 == 0, counts);
       if (status.code() == StatusCode::kUnavailable) {
         ++counts->absent;  // no io_uring here
         break;
       }
       CAISSON_RETURN_IF_ERROR(status.WithContext(file.path));
-      if ((round + i) % 8 != 0) continue;
+      if (i / every % 8 != 0) continue;
       LoadOptions keep;
       keep.keep_unknown = true;
       CAISSON_ASSIGN_OR_RETURN(const State state, engine.Load(file.path, keep));
@@ -124,7 +126,7 @@ Status CompareAll(const std::string& folder, const std::vector<File>& files,
 
 int Main(int argc, char** argv) {
   std::vector<File> files;
-  for (int i = 2; i < argc; ++i) {
+  for (int i = 3; i < argc; ++i) {
     auto file = Loaded(argv[i]);
     if (!file) {
       std::fprintf(stderr, "%s\n", file.error().ToString().c_str());
@@ -132,12 +134,14 @@ int Main(int argc, char** argv) {
     }
     files.push_back(std::move(*file));
   }
-  if (files.empty()) {
-    std::fprintf(stderr, "engine_matrix FOLDER FILE...\n");
+  const int every = argc > 2 ? std::atoi(argv[2]) : 0;
+  if (files.empty() || every < 1) {
+    std::fprintf(stderr, "engine_matrix FOLDER EVERY FILE...\n");
     return 2;
   }
   Counts counts;
-  const Status status = CompareAll(argv[1], files, &counts);
+  const Status status =
+      CompareAll(argv[1], static_cast<size_t>(every), files, &counts);
   std::printf("%d identical, %d different, %d engines not available\n",
               counts.same, counts.different, counts.absent);
   if (!status.ok()) {
