@@ -180,7 +180,7 @@ CLEAN = {
     "core/io/queue_uring.cc": "#include <liburing.h>\n",
     "core/formats/zip.h": '#include "core/base/checked_math.h"\n'
                           '#include "nlohmann/json.hpp"\n',
-    "core/engine/reader.cc": '#include "kernels/kernel_table.h"\n'
+    "core/engine/read/reader.cc": '#include "kernels/kernel_table.h"\n'
                              '#include "core/formats/zip.h"\n'
                              "#include <caisson/state.h>\n",
     "kernels/kernel_table.h": '#include "caisson/status.h"\n',

@@ -15,9 +15,9 @@
 
 #include "caisson/engine.h"
 #include "core/device/staging_pool.h"
-#include "core/engine/save_pipeline.h"
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"
+#include "core/engine/write/save_pipeline.h"
 #include "core/formats/format.h"
 #include "core/io/atomic_file.h"
 #include "core/io/file_system.h"

@@ -8,8 +8,8 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
-#include "core/engine/parallel_reads.h"
-#include "core/engine/reader_impl.h"
+#include "core/engine/read/parallel_reads.h"
+#include "core/engine/read/reader_impl.h"
 #include "core/engine/stopwatch.h"
 #include "core/io/direct_file.h"
 

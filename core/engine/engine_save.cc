@@ -7,8 +7,8 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
-#include "core/engine/state_parts.h"
 #include "core/engine/stopwatch.h"
+#include "core/engine/write/state_parts.h"
 
 namespace caisson {
 namespace {

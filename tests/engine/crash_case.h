@@ -14,7 +14,7 @@
 #include "caisson/engine.h"
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
-#include "core/engine/part_writer.h"
+#include "core/engine/write/part_writer.h"
 #include "core/formats/torch/torch_writer.h"
 #include "core/io/atomic_file.h"
 #include "core/io/file_system.h"

@@ -19,7 +19,7 @@
 
 #include "caisson/state.h"
 #include "core/base/status_macros.h"
-#include "core/engine/part_writer.h"
+#include "core/engine/write/part_writer.h"
 #include "core/formats/torch/torch_writer.h"
 #include "core/io/file.h"
 #include "tests/engine/hole_file_system.h"

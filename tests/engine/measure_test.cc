@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "caisson/bench.h"
-#include "core/engine/measure_memory.h"
-#include "core/engine/measure_samples.h"
+#include "core/engine/measure/measure_memory.h"
+#include "core/engine/measure/measure_samples.h"
 #include "tests/io/scratch_directory.h"
 #include "tests/support/status_matchers.h"
 

@@ -18,7 +18,7 @@
 
 #include "caisson/crc32.h"
 #include "core/base/endian.h"
-#include "core/engine/part_writer.h"
+#include "core/engine/write/part_writer.h"
 #include "core/formats/format.h"
 #include "tests/engine/state_files.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WriteParts: whatever the window cuts, the file is the same.
-#include "core/engine/part_writer.h"
+#include "core/engine/write/part_writer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/engine/window.h"
+#include "core/engine/write/window.h"
 #include "core/io/file.h"
 #include "tests/engine/part_scripts.h"
 #include "tests/engine/state_files.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "caisson/rotation.h"
-#include "core/engine/rotation_impl.h"
+#include "core/engine/rotation/rotation_impl.h"
 #include "tests/engine/state_files.h"
 
 namespace caisson {

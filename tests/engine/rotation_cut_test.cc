@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "caisson/rotation.h"
-#include "core/engine/rotation_impl.h"
+#include "core/engine/rotation/rotation_impl.h"
 #include "tests/engine/crash_case.h"
 #include "tests/engine/power_cut_case.h"
 #include "tests/support/fault_file_system.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/engine/rotation_names.h"
+#include "core/engine/rotation/rotation_names.h"
 #include "tests/engine/rotation_case.h"
 
 namespace caisson {

@@ -2,7 +2,7 @@
 //
 // SaveParts: the same file as the one-threaded path, whatever the windows,
 // the pool, the threads and the queue.
-#include "core/engine/save_pipeline.h"
+#include "core/engine/write/save_pipeline.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/measure/measure_samples.h"
+
+#include <algorithm>
+
+namespace caisson {
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : (values[half - 1] + values[half]) / 2;
+}
+
+void Samples::Add(std::string_view name, uint64_t bytes, double seconds) {
+  // A clock that stood still gives a large rate, not an infinite one.
+  constexpr double kLeastSeconds = 1e-9;
+  gbps_[std::string(name)].push_back(static_cast<double>(bytes) * 1e-9 /
+                                     std::max(seconds, kLeastSeconds));
+}
+
+MeasuredRate Samples::Rate(std::string_view name) const {
+  const std::vector<double>& gbps = Of(name);
+  const auto [low, high] = std::ranges::minmax(gbps);
+  return {Median(gbps), low, high};
+}
+
+StageRate Samples::Stage(std::string_view name,
+                         std::span<const std::string_view> ceilings) const {
+  const std::string_view lowest = *std::ranges::min_element(
+      ceilings, {}, [this](std::string_view c) { return Median(Of(c)); });
+  const std::vector<double>& ours = Of(name);
+  const std::vector<double>& best = Of(lowest);
+  std::vector<double> fractions;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    fractions.push_back(ours[i] / best[i]);
+  }
+  return {std::string(name), Rate(name), std::string(lowest), Median(best),
+          Median(std::move(fractions))};
+}
+
+}  // namespace caisson

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reader::Load: the whole state into memory of its own.
+#include <memory>
+#include <new>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "caisson/reader.h"
+#include "core/base/state_clone.h"
+#include "core/base/status_macros.h"
+#include "core/device/buffer.h"
+#include "core/engine/read/cast_plan.h"
+#include "core/engine/read/read_task.h"
+#include "core/engine/read/reader_impl.h"
+
+namespace caisson {
+namespace {
+
+// Below this a storage comes from the heap, above it has pages of its own.
+constexpr size_t kOwnPagesFrom = size_t{64} << 10;
+
+// What torch aligns its tensors to.
+constexpr std::align_val_t kAlignment{64};
+
+// Memory for one storage, kept by its owner.
+Status MakeResident(Storage& storage) {
+  const size_t bytes = storage.region.bytes;
+  if (bytes == 0) return Status::Ok();
+  if (bytes >= kOwnPagesFrom) {
+    CAISSON_ASSIGN_OR_RETURN(Buffer buffer, Buffer::Allocate(bytes));
+    auto owner = std::make_shared<Buffer>(std::move(buffer));
+    storage.region.data = owner->data();
+    storage.owner = std::move(owner);
+    return Status::Ok();
+  }
+  void* memory = ::operator new(bytes, kAlignment, std::nothrow);
+  if (memory == nullptr) {
+    return Status::OutOfMemory("a storage of " + std::to_string(bytes) +
+                               " bytes");
+  }
+  storage.region.data = static_cast<std::byte*>(memory);
+  storage.owner = std::shared_ptr<const void>(memory, [](const void* old) {
+    ::operator delete(const_cast<void*>(old), kAlignment);
+  });
+  return Status::Ok();
+}
+
+// What `storage` is once it is converted.
+void Describe(const StorageCast& cast, Storage& storage) {
+  storage.region.bytes = cast.bytes;
+  storage.dtype.reset();
+  if (!TorchStorageClass(cast.to).empty()) storage.dtype = cast.to;
+}
+
+}  // namespace
+
+Result<State> Reader::Load(const LoadOptions& options) const {
+  OneByOne reads;
+  return impl_->Load(options, reads);
+}
+
+Result<State> Reader::Impl::Load(const LoadOptions& options,
+                                 ReadExecutor& reads) const {
+  if (!options.keep_unknown) CAISSON_RETURN_IF_ERROR(CheckGlobals());
+  const Result<CastPlan> planned = PlanCasts(layout, options.casts);
+  if (!planned) return planned.error().WithContext(source.name());
+  const CastPlan& casts = *planned;
+
+  std::unordered_map<const Storage*, StorageHandle> copies;
+  std::unordered_map<const Storage*, DType> converted;  // copies, to what
+  State state;
+  state.profile = layout.state.profile;
+  state.root = CloneTree(
+      layout.state.root,
+      [&](const StorageHandle& described) {
+        auto copy = std::make_shared<Storage>(*described);
+        copies.emplace(described.get(), copy);
+        const auto cast = casts.find(described.get());
+        if (cast != casts.end()) {
+          Describe(cast->second, *copy);
+          converted.emplace(copy.get(), cast->second.to);
+        }
+        return copy;
+      },
+      [&](TensorView& view) {
+        const auto cast = converted.find(view.storage.get());
+        if (cast != converted.end()) view.spec.dtype = cast->second;
+      });
+
+  const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  std::vector<ReadTask> tasks;
+  for (const StorageLayout& storage : layout.storages) {
+    const auto found = copies.find(storage.handle.get());
+    if (found == copies.end()) continue;  // the pickle drops it again
+    Storage& copy = *found->second;
+    CAISSON_RETURN_IF_ERROR(MakeResident(copy));
+    ReadTask task;
+    task.check = check;
+    task.storage = &storage;
+    task.dst = {copy.region.data, copy.region.bytes};
+    const auto cast = casts.find(storage.handle.get());
+    if (cast != casts.end()) {
+      task.kind = ReadTask::Kind::kCast;
+      task.from = cast->second.from;
+      task.to = cast->second.to;
+    }
+    tasks.push_back(task);
+  }
+  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  return state;
+}
+
+}  // namespace caisson

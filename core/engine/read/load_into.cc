@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reader::LoadInto: a file into the tensors of a state that exists.
+#include <cstring>
+#include <iterator>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "caisson/reader.h"
+#include "core/base/status_macros.h"
+#include "core/device/buffer.h"
+#include "core/engine/read/read_task.h"
+#include "core/engine/read/reader_impl.h"
+
+namespace caisson {
+namespace {
+
+// A path as one text that no other path gives.
+std::string KeyOf(const Path& path) {
+  std::string key;
+  for (const PathStep& step : path) {
+    const auto* text = std::get_if<std::string>(&step);
+    const std::string part =
+        text != nullptr ? *text : std::to_string(std::get<int64_t>(step));
+    key += (text != nullptr ? 's' : 'i') + std::to_string(part.size());
+    key += ':' + part;
+  }
+  return key;
+}
+
+struct Pair {
+  const TensorInfo* info;    // in the file
+  const TensorView* target;  // in the caller's state
+};
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t size : shape) {
+    if (!text.empty()) text += ", ";
+    text += std::to_string(size);
+  }
+  return "[" + text + "]";
+}
+
+bool IsQuantised(DType dtype) {
+  return Name(dtype).starts_with('q');  // qint8, quint4x2, ...
+}
+
+Status CheckPair(const Pair& pair) {
+  const TensorSpec& file = pair.info->view.spec;
+  const TensorSpec& state = pair.target->spec;
+  const std::string tensor = "tensor '" + file.name + "': ";
+  if (file.dtype != state.dtype) {
+    return Status::InvalidArgument(
+        tensor + "the file has " + std::string(Name(file.dtype)) +
+        ", the state " + std::string(Name(state.dtype)));
+  }
+  if (file.shape != state.shape) {
+    return Status::InvalidArgument(tensor + "the file has the shape " +
+                                   ShapeText(file.shape) + ", the state " +
+                                   ShapeText(state.shape));
+  }
+  if (pair.info->view.conj != pair.target->conj ||
+      pair.info->view.neg != pair.target->neg) {
+    return Status::InvalidArgument(
+        tensor + "only one of file and state is conjugated or negated");
+  }
+  if (IsQuantised(file.dtype)) {
+    return Status::Unsupported(tensor +
+                               "quantised: its scale would stay; load it");
+  }
+  TensorView named = *pair.target;  // whose errors shall name it
+  named.spec.name = file.name;
+  CAISSON_RETURN_IF_ERROR(named.Validate());
+  if (!named.storage->resident()) {
+    return Status::InvalidArgument(tensor + "the target has no memory");
+  }
+  if (!named.storage->region.device.is_cpu()) {
+    return Status::Unavailable(tensor + "this build reads into host memory");
+  }
+  return Status::Ok();
+}
+
+// Stores dense elements where a strided view wants them.
+void Scatter(std::span<const std::byte> src, const TensorView& view) {
+  const size_t width = ByteWidth(view.spec.dtype);
+  const auto& shape = view.spec.shape;
+  std::vector<int64_t> index(shape.size(), 0);
+  std::byte* base = view.storage->region.data + view.offset * width;
+  for (size_t at = 0; at < src.size(); at += width) {
+    int64_t offset = 0;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      offset += index[d] * view.strides[d];
+    }
+    std::memcpy(base + static_cast<size_t>(offset) * width, &src[at], width);
+    for (size_t d = shape.size(); d-- > 0 && ++index[d] == shape[d];) {
+      index[d] = 0;
+    }
+  }
+}
+
+// Whether `view` is every byte of `storage`, in order.
+bool IsWhole(const TensorView& view, const StorageLayout& storage) {
+  return view.offset == 0 && view.contiguous() &&
+         static_cast<uint64_t>(view.spec.bytes()) == storage.bytes;
+}
+
+// The read of a tensor that the state has.
+ReadTask TaskOf(const Pair& pair, const StorageLayout& storage, std::byte* dst,
+                CrcCheck check) {
+  const TensorView& view = pair.info->view;
+  ReadTask task;
+  task.kind =
+      IsWhole(view, storage) ? ReadTask::Kind::kWhole : ReadTask::Kind::kView;
+  task.check = check;
+  task.storage = &storage;
+  task.dst = {dst, static_cast<size_t>(view.spec.bytes())};
+  task.view = &view;
+  return task;
+}
+
+}  // namespace
+
+Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
+  OneByOne reads;
+  return impl_->LoadInto(state, options, reads);
+}
+
+Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
+                              ReadExecutor& reads) const {
+  const std::string& file = source.name();
+  CAISSON_ASSIGN_OR_RETURN(const auto targets, state.Tensors());
+  std::unordered_multimap<std::string, const TensorInfo*> in_file;
+  for (const TensorInfo& info : infos) {
+    in_file.emplace(KeyOf(info.path), &info);
+  }
+  std::vector<Pair> pairs;
+  std::set<const TensorInfo*> used;
+  for (const NamedTensor& target : targets) {
+    const auto [first, last] = in_file.equal_range(KeyOf(target.path));
+    if (first == last) {
+      return Status::NotFound(file + ": no tensor '" + Join(target.path) + "'");
+    }
+    if (std::next(first) != last) {  // keys True and "True", say
+      return Status::InvalidArgument(file + ": several tensors '" +
+                                     Join(target.path) +
+                                     "', whose keys look the same");
+    }
+    pairs.push_back({first->second, target.view});
+    CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()).WithContext(file));
+    used.insert(first->second);
+  }
+  if (!options.allow_unused && used.size() != infos.size()) {
+    for (const TensorInfo& info : infos) {
+      if (used.contains(&info)) continue;
+      return Status::InvalidArgument(file + ": the state has no tensor '" +
+                                     info.view.spec.name +
+                                     "', but the file has");
+    }
+  }
+  const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  std::vector<ReadTask> tasks;
+  std::vector<Pair> strided;  // targets, which are filled one by one
+  for (const Pair& pair : pairs) {
+    const TensorView& target = *pair.target;
+    if (target.spec.bytes() == 0) continue;
+    if (!target.contiguous()) {
+      strided.push_back(pair);
+      continue;
+    }
+    std::byte* const data = target.storage->region.data +
+                            target.offset * ByteWidth(target.spec.dtype);
+    tasks.push_back(TaskOf(pair, StorageOf(*pair.info), data, check));
+  }
+  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  for (const Pair& pair : strided) {
+    CAISSON_ASSIGN_OR_RETURN(
+        const Buffer dense,
+        Buffer::Allocate(static_cast<size_t>(pair.target->spec.bytes())));
+    ReadTask task = TaskOf(pair, StorageOf(*pair.info), dense.data(), check);
+    CAISSON_RETURN_IF_ERROR(
+        reads.Run(source, std::span(&task, 1), OnError::kStop));
+    Scatter(dense.bytes(), *pair.target);
+    tasks.push_back(task);
+  }
+  if (!options.verify) return Status::Ok();
+
+  // Records of which only parts were read.
+  std::set<const StorageLayout*> unchecked;
+  for (const ReadTask& task : tasks) {
+    if (!task.read.checked) unchecked.insert(task.storage);
+  }
+  std::vector<ReadTask> checks;
+  for (const StorageLayout* storage : unchecked) {
+    ReadTask task;
+    task.kind = ReadTask::Kind::kCheck;
+    task.storage = storage;
+    checks.push_back(task);
+  }
+  return reads.Run(source, checks, OnError::kStop);
+}
+
+}  // namespace caisson

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Works off read tasks with many reads in flight: large ones in shares, small
+// ones many at once. Through the page cache, each share is read straight into
+// its place and its CRC taken while it lies in L2. Past it, windows are read
+// into staging memory and brought to their places by one pass that takes the
+// CRC.
+//
+// Thread safety: one Run() at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "core/engine/read/read_plan.h"
+#include "core/engine/read/read_task.h"
+#include "core/engine/write/save_pipeline.h"
+#include "core/io/file.h"
+
+namespace caisson {
+
+class ParallelReads final : public ReadExecutor {
+ public:
+  // `direct`: the source's file with direct I/O, null to read through the
+  // source. `progress` is called on the calling thread, with bytes that are
+  // done and bytes in all.
+  ParallelReads(const Machinery& machinery, const File* direct,
+                std::function<void(uint64_t, uint64_t)> progress)
+      : machinery_(machinery),
+        direct_(direct),
+        progress_(std::move(progress)) {}
+
+  Status Run(const ByteSource& source, std::span<ReadTask> tasks,
+             OnError on_error) override;
+
+ private:
+  const Machinery machinery_;
+  const File* const direct_;
+  const std::function<void(uint64_t, uint64_t)> progress_;
+};
+
+}  // namespace caisson

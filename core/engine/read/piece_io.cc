@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/read/piece_io.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include "caisson/crc32.h"
+#include "core/base/status_macros.h"
+#include "kernels/kernel_table.h"
+
+namespace caisson {
+namespace {
+
+// A block is read and then transformed while it still lies in L2.
+constexpr size_t kBlockBytes = size_t{256} << 10;
+
+using HostBytes = std::unique_ptr<std::byte[]>;
+
+// File-sized memory: a failure is an answer, not an exception.
+Result<HostBytes> Allocate(uint64_t bytes, const std::string& what) {
+  HostBytes memory(new (std::nothrow) std::byte[bytes]);
+  if (memory == nullptr) {
+    return Status::OutOfMemory(what + ": " + std::to_string(bytes) + " bytes");
+  }
+  return memory;
+}
+
+std::string Hex8(uint32_t value) {
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08x", value);
+  return text;
+}
+
+// Brings blocks into native order in place, or into another dtype elsewhere,
+// and adds up their CRC.
+class BlockFinisher {
+ public:
+  BlockFinisher(const Piece& piece, DType dtype, CrcCheck check)
+      : piece_(piece),
+        dtype_(dtype),
+        compare_(check == CrcCheck::kOn && piece.crc32.has_value()),
+        swap_(piece.order != kNativeOrder && SwapWidth(dtype) > 1) {
+    step_.op = swap_ ? Op::kByteSwap : Op::kCopy;
+    step_.from = step_.to = swap_ ? dtype : DType::kUInt8;
+    step_.crc_of = CrcOf::kSource;
+  }
+
+  Status Finish(std::span<std::byte> block) {
+    if (!compare_ && !swap_) return Status::Ok();
+    return Run(step_, block, swap_ ? block.data() : nullptr, compare_);
+  }
+
+  // `dst` gets the elements of `block` as `to`. Swapped ones become native in
+  // the block first.
+  Status FinishAs(DType to, std::span<std::byte> block, std::byte* dst) {
+    if (swap_) CAISSON_RETURN_IF_ERROR(Finish(block));
+    const Step convert = {Op::kConvert, dtype_, to, CrcOf::kSource};
+    return Run(convert, block, dst, compare_ && !swap_);
+  }
+
+  // Whether the CRC was compared.
+  Result<bool> Compare(const ByteSource& source,
+                       const std::string& what) const {
+    if (!compare_) return false;
+    if (crc_ == *piece_.crc32) return true;
+    return source.Corrupt(
+        piece_.offset, what,
+        "expected crc32 " + Hex8(*piece_.crc32) + ", found " + Hex8(crc_));
+  }
+
+ private:
+  Status Run(const Step& step, std::span<const std::byte> block, std::byte* dst,
+             bool sum) {
+    CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
+                             KernelsFor(Device::Cpu()));
+    uint32_t crc = 0;
+    Job job;
+    job.src = block.data();
+    job.dst = dst;
+    job.elems = block.size() / ByteWidth(step.from);
+    job.crc = sum ? &crc : nullptr;
+    CAISSON_RETURN_IF_ERROR(
+        kernels->transform(step, std::span(&job, 1), {}, {}));
+    if (sum) crc_ = Crc32Combine(crc_, crc, block.size());
+    return Status::Ok();
+  }
+
+  const Piece& piece_;
+  const DType dtype_;
+  const bool compare_;
+  const bool swap_;
+  Step step_;
+  uint32_t crc_ = 0;
+};
+
+Status Inflate(const ByteSource& source, const Piece& piece,
+               std::span<std::byte> dst, const std::string& what) {
+  CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
+                           Allocate(piece.stored_bytes, what));
+  const std::span<std::byte> src(stored.get(), piece.stored_bytes);
+  CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
+  CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
+                           KernelsFor(Device::Cpu()));
+  const InflateJob job = {src, dst};
+  const Status status = kernels->inflate(std::span(&job, 1), {});
+  if (status.code() != StatusCode::kCorrupt) return status;
+  return source.Corrupt(piece.offset, what, status.message());
+}
+
+Status Undecodable(const ByteSource& source, const std::string& what) {
+  return Status::Unsupported(source.name() + ": " + what +
+                             ": this build cannot decode its encoding");
+}
+
+}  // namespace
+
+Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
+                       DType dtype, std::span<std::byte> dst, CrcCheck check,
+                       const std::string& what) {
+  BlockFinisher finisher(piece, dtype, check);
+  const bool raw = piece.encoding == Encoding::kRaw;
+  if (!raw && piece.encoding != Encoding::kDeflate) {
+    return Undecodable(source, what);
+  }
+  if (!raw) CAISSON_RETURN_IF_ERROR(Inflate(source, piece, dst, what));
+  for (size_t at = 0; at < dst.size(); at += kBlockBytes) {
+    const std::span<std::byte> block =
+        dst.subspan(at, std::min(kBlockBytes, dst.size() - at));
+    if (raw) {
+      CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + at, block, what));
+    }
+    CAISSON_RETURN_IF_ERROR(finisher.Finish(block));
+  }
+  return finisher.Compare(source, what);
+}
+
+Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
+                         DType from, DType to, std::span<std::byte> dst,
+                         CrcCheck check, const std::string& what) {
+  const bool raw = piece.encoding == Encoding::kRaw;
+  if (!raw && piece.encoding != Encoding::kDeflate) {
+    return Undecodable(source, what);
+  }
+  const uint64_t bytes = dst.size() / ByteWidth(to) * ByteWidth(from);
+  CAISSON_ASSIGN_OR_RETURN(
+      const HostBytes memory,
+      Allocate(raw ? std::min<uint64_t>(kBlockBytes, bytes) : bytes, what));
+  if (!raw) {
+    const std::span<std::byte> decoded(memory.get(), bytes);
+    CAISSON_RETURN_IF_ERROR(Inflate(source, piece, decoded, what));
+  }
+  BlockFinisher finisher(piece, from, check);
+  std::byte* next = dst.data();
+  for (uint64_t at = 0; at < bytes; at += kBlockBytes) {
+    const std::span<std::byte> block(
+        raw ? memory.get() : memory.get() + at,
+        std::min<uint64_t>(kBlockBytes, bytes - at));
+    if (raw) {
+      CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + at, block, what));
+    }
+    CAISSON_RETURN_IF_ERROR(finisher.FinishAs(to, block, next));
+    next += block.size() / ByteWidth(from) * ByteWidth(to);
+  }
+  return finisher.Compare(source, what);
+}
+
+Status ReadPieceRange(const ByteSource& source, const Piece& piece, DType dtype,
+                      uint64_t offset, std::span<std::byte> dst,
+                      const std::string& what) {
+  assert(piece.encoding == Encoding::kRaw);
+  BlockFinisher finisher(piece, dtype, CrcCheck::kOff);
+  CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + offset, dst, what));
+  return finisher.Finish(dst);
+}
+
+Result<bool> CheckPiece(const ByteSource& source, const Piece& piece,
+                        DType dtype, const std::string& what) {
+  const uint64_t bytes = piece.elems * std::max<size_t>(ByteWidth(dtype), 1);
+  if (piece.encoding != Encoding::kRaw) {
+    CAISSON_ASSIGN_OR_RETURN(const HostBytes decoded, Allocate(bytes, what));
+    return ReadPiece(source, piece, dtype, {decoded.get(), bytes},
+                     CrcCheck::kOn, what);
+  }
+  BlockFinisher finisher(piece, DType::kUInt8, CrcCheck::kOn);
+  CAISSON_ASSIGN_OR_RETURN(
+      const HostBytes scratch,
+      Allocate(std::min<uint64_t>(kBlockBytes, bytes), what));
+  for (uint64_t at = 0; at < bytes; at += kBlockBytes) {
+    const std::span<std::byte> block(
+        scratch.get(), std::min<uint64_t>(kBlockBytes, bytes - at));
+    CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset + at, block, what));
+    CAISSON_RETURN_IF_ERROR(finisher.Finish(block));
+  }
+  return finisher.Compare(source, what);
+}
+
+}  // namespace caisson

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reader::Read: tensors and blocks of them into the caller's memory.
+#include <algorithm>
+#include <string>
+
+#include "caisson/reader.h"
+#include "core/base/status_macros.h"
+#include "core/engine/read/reader_impl.h"
+#include "core/engine/read/storage_io.h"
+
+namespace caisson {
+namespace {
+
+Status Misfit(const ReadRequest& request, const std::string& problem) {
+  return Status::InvalidArgument("tensor '" + request.tensor->view.spec.name +
+                                 "': " + problem);
+}
+
+// Quantised types of less than a byte are read as their whole storage.
+bool IsPacked(DType dtype) { return ByteWidth(dtype) == 0; }
+
+// The part of the tensor that `request` asks for, as a view.
+Result<TensorView> BlockOf(const ReadRequest& request) {
+  TensorView view = request.tensor->view;
+  if (request.block.empty()) return view;
+  if (IsPacked(view.spec.dtype)) {
+    return Misfit(request, "a block of a packed type");
+  }
+  if (request.block.size() != view.spec.shape.size()) {
+    return Misfit(request,
+                  std::to_string(request.block.size()) + " ranges for " +
+                      std::to_string(view.spec.shape.size()) + " dimensions");
+  }
+  for (size_t d = 0; d < request.block.size(); ++d) {
+    const Range range = request.block[d];
+    if (range.begin < 0 || range.end < range.begin ||
+        range.end > view.spec.shape[d]) {
+      return Misfit(request, "range [" + std::to_string(range.begin) + ", " +
+                                 std::to_string(range.end) +
+                                 ") of a dimension of " +
+                                 std::to_string(view.spec.shape[d]));
+    }
+    // Unsigned: a view without elements may have any strides.
+    view.offset += static_cast<uint64_t>(range.begin) *
+                   static_cast<uint64_t>(view.strides[d]);
+    view.spec.shape[d] = range.end - range.begin;
+  }
+  return view;
+}
+
+}  // namespace
+
+Result<ReadReport> Reader::Read(std::span<const ReadRequest> requests,
+                                Stream) const {
+  std::vector<TensorView> views;
+  for (const ReadRequest& request : requests) {
+    if (!(request.tensor >= impl_->infos.data() &&
+          request.tensor < impl_->infos.data() + impl_->infos.size())) {
+      return Status::InvalidArgument("a tensor that is not of this reader");
+    }
+    CAISSON_ASSIGN_OR_RETURN(TensorView view, BlockOf(request));
+    const uint64_t bytes = IsPacked(view.spec.dtype)
+                               ? impl_->StorageOf(*request.tensor).bytes
+                               : view.spec.bytes();
+    if (request.dst.bytes != bytes) {
+      return Misfit(request, "a destination of " +
+                                 std::to_string(request.dst.bytes) +
+                                 " bytes for " + std::to_string(bytes));
+    }
+    if (request.dst.data == nullptr && bytes > 0) {
+      return Misfit(request, "a destination without memory");
+    }
+    if (!request.dst.device.is_cpu()) {
+      return Status::Unavailable("reading into " + Name(request.dst.device) +
+                                 ": this build reads into host memory only");
+    }
+    views.push_back(std::move(view));
+  }
+  ReadReport report;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const StorageLayout& storage = impl_->StorageOf(*requests[i].tensor);
+    const std::span<std::byte> dst(requests[i].dst.data, requests[i].dst.bytes);
+    CAISSON_ASSIGN_OR_RETURN(
+        const StorageRead read,
+        IsPacked(views[i].spec.dtype)
+            ? ReadStorage(impl_->source, storage, 0, dst, CrcCheck::kOn)
+            : ReadView(impl_->source, storage, views[i], dst, CrcCheck::kOn));
+    report.checked.push_back(read.checked);
+    report.bytes_read += read.file_bytes;
+  }
+  return report;
+}
+
+}  // namespace caisson

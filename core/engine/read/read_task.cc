@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/read/read_task.h"
+
+#include <string>
+
+namespace caisson {
+namespace {
+
+Result<StorageRead> CheckStorage(const ByteSource& source,
+                                 const StorageLayout& storage) {
+  StorageRead read;
+  for (const Piece& piece : storage.pieces) {
+    const auto checked = CheckPiece(source, piece, storage.dtype,
+                                    "record '" + storage.record + "'");
+    if (!checked) return checked.error();
+    read.checked = read.checked && *checked;
+    read.file_bytes += piece.stored_bytes;
+  }
+  return read;
+}
+
+Result<StorageRead> Do(const ByteSource& source, const ReadTask& task) {
+  switch (task.kind) {
+    case ReadTask::Kind::kCast:
+      return ReadStorageAs(source, *task.storage, task.from, task.to, task.dst,
+                           task.check);
+    case ReadTask::Kind::kView:
+      return ReadView(source, *task.storage, *task.view, task.dst, task.check);
+    case ReadTask::Kind::kCheck:
+      return CheckStorage(source, *task.storage);
+    default:
+      return ReadStorage(source, *task.storage, 0, task.dst, task.check);
+  }
+}
+
+}  // namespace
+
+void RunReadTask(const ByteSource& source, ReadTask& task) {
+  Result<StorageRead> read = Do(source, task);
+  task.status = read.status();
+  if (read) task.read = *read;
+}
+
+Status OneByOne::Run(const ByteSource& source, std::span<ReadTask> tasks,
+                     OnError on_error) {
+  Status first;
+  for (ReadTask& task : tasks) {
+    RunReadTask(source, task);
+    if (first.ok()) first = task.status;
+    if (!first.ok() && on_error == OnError::kStop) break;
+  }
+  return first;
+}
+
+}  // namespace caisson

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a load or a verification wants of a file, as a list, so that the same
+// list can be worked off one by one or with many reads in flight.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "caisson/dtype.h"
+#include "caisson/status.h"
+#include "caisson/tensor.h"
+#include "core/base/byte_source.h"
+#include "core/engine/read/piece_io.h"
+#include "core/engine/read/storage_io.h"
+#include "core/formats/layout.h"
+
+namespace caisson {
+
+// One storage, or a view of one.
+struct ReadTask {
+  enum class Kind : uint8_t {
+    kWhole,  // all bytes of the storage into dst
+    kCast,   // all elements, which are `from`, as `to` into dst
+    kView,   // the elements of `view`, dense and row-major, into dst
+    kCheck,  // nothing is kept
+  };
+  Kind kind = Kind::kWhole;
+  CrcCheck check = CrcCheck::kOn;
+  const StorageLayout* storage = nullptr;
+  std::span<std::byte> dst;
+  DType from = DType::kUInt8;
+  DType to = DType::kUInt8;
+  const TensorView* view = nullptr;
+
+  // What came of it.
+  Status status;
+  StorageRead read;
+};
+
+enum class OnError : uint8_t {
+  kStop,  // tasks that are not done yet may stay undone
+  kGoOn,
+};
+
+class ReadExecutor {
+ public:
+  // Does the tasks and sets what came of each. Blocks. Returns the error of
+  // the first task, in their order, that has one.
+  virtual Status Run(const ByteSource& source, std::span<ReadTask> tasks,
+                     OnError on_error) = 0;
+
+ protected:
+  ~ReadExecutor() = default;
+};
+
+// One by one, on the calling thread.
+class OneByOne final : public ReadExecutor {
+ public:
+  Status Run(const ByteSource& source, std::span<ReadTask> tasks,
+             OnError on_error) override;
+};
+
+// Does one task and sets what came of it.
+void RunReadTask(const ByteSource& source, ReadTask& task);
+
+}  // namespace caisson

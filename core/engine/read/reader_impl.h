@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a Reader holds. Constant once opened, hence safe on any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "caisson/reader.h"
+#include "core/base/byte_source.h"
+#include "core/engine/read/read_task.h"
+#include "core/formats/layout.h"
+
+namespace caisson {
+
+class Reader::Impl {
+ public:
+  Impl(ByteSource file, Layout parsed, std::vector<Global> unknown_globals);
+
+  static const Impl& Of(const Reader& reader) { return *reader.impl_; }
+
+  // The storage that `info`, one of infos, views.
+  const StorageLayout& StorageOf(const TensorInfo& info) const {
+    return layout.storages[layout.tensors[&info - infos.data()].storage];
+  }
+
+  // kUnsupported, naming them, if the file has globals that torch.load would
+  // refuse.
+  Status CheckGlobals() const;
+
+  // Reader::Load and its kin, the payload read by `reads`.
+  Result<State> Load(const LoadOptions& options, ReadExecutor& reads) const;
+  Status LoadInto(State& state, const LoadIntoOptions& options,
+                  ReadExecutor& reads) const;
+  Result<VerifyReport> Verify(ReadExecutor& reads) const;
+
+  const ByteSource source;
+  const Layout layout;
+  const std::vector<Global> unknown;
+  std::vector<TensorInfo> infos;  // parallel to layout.tensors
+  // Positions in infos, several where paths join to one name.
+  std::multimap<std::string_view, size_t> by_name;
+};
+
+// VerifyFile() of an adapter, the payload read by `reads`.
+Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
+                                   ReadExecutor& reads);
+
+}  // namespace caisson

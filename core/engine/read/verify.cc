@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reader::Verify and VerifyFile: every record of a file against its CRC.
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caisson/reader.h"
+#include "core/base/status_macros.h"
+#include "core/engine/read/read_task.h"
+#include "core/engine/read/reader_impl.h"
+#include "core/formats/signature.h"
+#include "core/formats/torch/torch_archive.h"
+
+namespace caisson {
+namespace {
+
+// `message` without what Damage says in fields of its own.
+std::string ProblemOf(std::string_view message, const std::string& context) {
+  if (message.starts_with(context)) message.remove_prefix(context.size());
+  return std::string(message);
+}
+
+// Records to be checked, and what is found.
+class Verifier {
+ public:
+  explicit Verifier(const ByteSource& source) : source_(source) {}
+
+  // `tensors`: the names of those that view it.
+  void Add(std::string record, DType dtype, std::span<const Piece> pieces,
+           std::vector<std::string> tensors) {
+    StorageLayout layout;
+    layout.record = std::move(record);
+    layout.dtype = dtype;
+    layout.pieces.assign(pieces.begin(), pieces.end());
+    const size_t width = std::max<size_t>(ByteWidth(dtype), 1);
+    for (const Piece& piece : pieces) layout.bytes += piece.elems * width;
+    records_.push_back(std::move(layout));
+    tensors_.push_back(std::move(tensors));
+  }
+
+  // Reads all that was added.
+  Result<VerifyReport> Run(ReadExecutor& reads) {
+    std::vector<ReadTask> tasks(records_.size());
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      tasks[i].kind = ReadTask::Kind::kCheck;
+      tasks[i].storage = &records_[i];
+    }
+    static_cast<void>(reads.Run(source_, tasks, OnError::kGoOn));
+    VerifyReport report;
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      CAISSON_RETURN_IF_ERROR(Note(tasks[i], tensors_[i], report));
+    }
+    return report;
+  }
+
+ private:
+  Status Note(const ReadTask& task, const std::vector<std::string>& tensors,
+              VerifyReport& report) const {
+    const std::string& record = task.storage->record;
+    if (task.status.code() == StatusCode::kCorrupt) {
+      const uint64_t offset = task.storage->pieces.front().offset;
+      const std::string context = source_.name() + ": record '" + record +
+                                  "' at " + std::to_string(offset) + ": ";
+      report.damage.push_back({source_.name(), record, tensors, offset,
+                               ProblemOf(task.status.message(), context)});
+      return Status::Ok();
+    }
+    CAISSON_RETURN_IF_ERROR(task.status);
+    if (task.read.checked) {
+      ++report.checked;
+    } else {
+      report.unchecked.push_back(record);
+    }
+    return Status::Ok();
+  }
+
+  const ByteSource& source_;
+  std::vector<StorageLayout> records_;
+  std::vector<std::vector<std::string>> tensors_;  // parallel to records_
+};
+
+// Checks the records of an archive whose state cannot be read for the reason
+// `unread`.
+Result<VerifyReport> VerifyRecords(const ByteSource& source,
+                                   const Status& unread, ReadExecutor& reads) {
+  const std::string context = source.name() + ": ";
+  const std::string problem = ProblemOf(unread.message(), context);
+  const auto archive = torch::TorchArchive::Open(source);
+  if (!archive) {
+    if (archive.error().code() != StatusCode::kCorrupt) return archive.error();
+    VerifyReport report;
+    report.damage.push_back({source.name(),
+                             "",
+                             {},
+                             0,
+                             ProblemOf(archive.error().message(), context)});
+    return report;
+  }
+  Verifier verifier(source);
+  for (const zip::Entry& entry : archive->entries()) {
+    const Piece piece = torch::PieceOf(entry);
+    verifier.Add(std::string(archive->RecordName(entry)), DType::kUInt8,
+                 std::span(&piece, 1), {});
+  }
+  CAISSON_ASSIGN_OR_RETURN(VerifyReport report, verifier.Run(reads));
+  report.unread = problem;
+  // Records that are what was written, and still no state: whoever wrote them
+  // wrote nonsense, or both a byte and its CRC were changed.
+  if (unread.code() == StatusCode::kCorrupt && report.damage.empty()) {
+    report.damage.push_back({source.name(), "", {}, 0, problem});
+  }
+  return report;
+}
+
+}  // namespace
+
+Result<VerifyReport> Reader::Verify() const {
+  OneByOne reads;
+  return impl_->Verify(reads);
+}
+
+Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
+  std::vector<std::vector<std::string>> names(layout.storages.size());
+  for (const TensorLayout& tensor : layout.tensors) {
+    names[tensor.storage].push_back(tensor.view.spec.name);
+  }
+  Verifier verifier(source);
+  for (const OtherRecord& other : layout.others) {
+    verifier.Add(other.record, DType::kUInt8, std::span(&other.piece, 1), {});
+  }
+  for (size_t i = 0; i < layout.storages.size(); ++i) {
+    const StorageLayout& storage = layout.storages[i];
+    verifier.Add(storage.record, storage.dtype, storage.pieces,
+                 std::move(names[i]));
+  }
+  return verifier.Run(reads);
+}
+
+Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
+                                   ReadExecutor& reads) {
+  const auto reader = Reader::Open(adapter);
+  if (reader) return Reader::Impl::Of(*reader).Verify(reads);
+  const StatusCode code = reader.error().code();
+  const bool unread =
+      code == StatusCode::kCorrupt || code == StatusCode::kUnsupported;
+  const ByteSource source(std::move(adapter));
+  // What is no archive has no records to check.
+  if (!unread || !RequireZip(source).ok()) return reader.error();
+  return VerifyRecords(source, reader.error(), reads);
+}
+
+Result<VerifyReport> VerifyFile(const std::string& path) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> adapter,
+                           FileAdapter::Open(path));
+  OneByOne reads;
+  return VerifyAdapter(std::move(adapter), reads);
+}
+
+}  // namespace caisson

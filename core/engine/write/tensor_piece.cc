@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/write/tensor_piece.h"
+
+#include <cassert>
+#include <string>
+
+#include "core/base/endian.h"
+
+namespace caisson {
+
+PieceStep StepOf(const TensorPiece& piece) {
+  const bool swaps = piece.order != kNativeOrder && SwapWidth(piece.dtype) > 1;
+  PieceStep result;
+  result.unit = swaps ? ByteWidth(piece.dtype) : 1;
+  assert(piece.bytes % result.unit == 0);
+  result.step.op = swaps ? Op::kByteSwap : Op::kCopy;
+  result.step.from = result.step.to = swaps ? piece.dtype : DType::kUInt8;
+  result.step.crc_of = CrcOf::kStored;
+  return result;
+}
+
+Status CheckWritable(const TensorPiece& piece) {
+  if (piece.encoding != Encoding::kRaw) {
+    return Status::Unsupported("this build cannot encode tensors");
+  }
+  const Region& region = piece.storage->region;
+  if (!piece.storage->resident()) {
+    return Status::InvalidArgument("a storage of " +
+                                   std::to_string(region.bytes) +
+                                   " bytes that is not in memory; load it "
+                                   "first");
+  }
+  if (!region.device.is_cpu()) {
+    return Status::Unavailable("a storage on " + Name(region.device) +
+                               ": this build writes from host memory only");
+  }
+  return Status::Ok();
+}
+
+}  // namespace caisson
