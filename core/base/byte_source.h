@@ -32,6 +32,10 @@ class ByteSource {
   const std::string& name() const { return adapter_->name(); }
   uint64_t size() const { return size_; }
 
+  // Where it begins within the adapter.
+  uint64_t start() const { return start_; }
+  const ReadAdapter& adapter() const { return *adapter_; }
+
   // Fills dst from `offset`. kCorrupt, naming `what`, if the source ends
   // before.
   Status ReadExact(uint64_t offset, std::span<std::byte> dst,

@@ -12,9 +12,12 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "caisson/engine.h"
+#include "core/base/byte_source.h"
 #include "core/device/staging_pool.h"
+#include "core/engine/read/read_task.h"
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"
 #include "core/engine/write/save_pipeline.h"
@@ -46,6 +49,12 @@ class Engine::Impl {
                           const SaveOptions& options);
   Result<Ticket> SaveAsync(const State& state, const std::string& path,
                            const AsyncOptions& options);
+
+  // Calls `function` with what reads the payload of `source`, a ReadExecutor.
+  template <class Function>
+  auto WithReads(const ByteSource& source, const ProgressCallback& progress,
+                 const Function& function)
+      -> decltype(function(std::declval<ReadExecutor&>()));
 
   // What loads and saves work with, made when first asked for and kept.
   Result<Machinery> MachineryFor(Priority priority);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Engine::Load, LoadInto and Verify: those of Reader, with many reads in
-// flight.
+// Engine::Load and its kin: those of Reader, with many reads in flight.
 #include <functional>
 #include <memory>
 #include <utility>
@@ -9,15 +8,13 @@
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
 #include "core/engine/read/parallel_reads.h"
+#include "core/engine/read/read_route.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/engine/stopwatch.h"
 #include "core/io/direct_file.h"
 
 namespace caisson {
 namespace {
-
-// From this share in the page cache on, reading through it is faster.
-constexpr double kWarm = 0.5;
 
 std::function<void(uint64_t, uint64_t)> Timed(
     const ProgressCallback& progress) {
@@ -27,106 +24,82 @@ std::function<void(uint64_t, uint64_t)> Timed(
   };
 }
 
-// A file that is being loaded, and how.
-class LoadedFile {
- public:
-  static Result<LoadedFile> Open(const std::string& path, bool may_be_direct) {
-    CAISSON_ASSIGN_OR_RETURN(auto file, DirectFile::Open(path));
-    return LoadedFile(std::move(file), may_be_direct);
-  }
-
-  LoadedFile(LoadedFile&&) = default;
-
-  // What a load of a cold file brought into the page cache, the index or all
-  // of it, leaves it again.
-  ~LoadedFile() {
-    if (file_ != nullptr && was_cold_) file_->DropCache();
-  }
-
-  std::shared_ptr<const ReadAdapter> adapter() const { return file_; }
-
-  // Null: read it through the page cache.
-  const File* direct() const { return direct_; }
-
- private:
-  LoadedFile(std::shared_ptr<DirectFile> file, bool may_be_direct)
-      : file_(std::move(file)) {
-    const double cached = file_->CachedShare();
-    was_cold_ = cached == 0;
-    if (may_be_direct && cached < kWarm && Works(file_->direct())) {
-      direct_ = file_->direct();
-    }
-  }
-
-  // Some file systems take the flag and refuse the transfer.
-  static bool Works(const File* direct) {
-    alignas(kDirectAlignment) std::byte block[kDirectAlignment];
-    return direct != nullptr && direct->ReadUpTo(0, block).has_value();
-  }
-
-  std::shared_ptr<DirectFile> file_;
-  const File* direct_ = nullptr;
-  bool was_cold_ = false;
-};
-
 }  // namespace
 
-Result<State> Engine::Load(const std::string& path, const LoadOptions& options,
-                           const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const LoadedFile file,
-                           LoadedFile::Open(path, impl_->options().direct));
-  CAISSON_ASSIGN_OR_RETURN(const Reader reader, Reader::Open(file.adapter()));
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, file.direct(), Timed(progress));
-  return Reader::Impl::Of(reader).Load(options, reads);
+template <class Function>
+auto Engine::Impl::WithReads(const ByteSource& source,
+                             const ProgressCallback& progress,
+                             const Function& function)
+    -> decltype(function(std::declval<ReadExecutor&>())) {
+  const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
+  if (!machinery) return machinery.error();
+  const ReadRoute route(source, options_.direct);
+  ParallelReads reads(*machinery, route.direct(), Timed(progress));
+  return function(reads);
 }
 
-Status Engine::LoadInto(const std::string& path, State& state,
-                        const LoadIntoOptions& options,
-                        const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const LoadedFile file,
-                           LoadedFile::Open(path, impl_->options().direct));
-  CAISSON_ASSIGN_OR_RETURN(const Reader reader, Reader::Open(file.adapter()));
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, file.direct(), Timed(progress));
-  return Reader::Impl::Of(reader).LoadInto(state, options, reads);
-}
-
-Result<VerifyReport> Engine::Verify(const std::string& path,
-                                    const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const LoadedFile file,
-                           LoadedFile::Open(path, impl_->options().direct));
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, file.direct(), Timed(progress));
-  return VerifyAdapter(file.adapter(), reads);
+Result<Reader> Engine::Open(const std::string& path,
+                            const ReaderOptions& options) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
+                           DirectFile::Open(path));
+  return Reader::Open(std::move(file), options);
 }
 
 Result<State> Engine::Load(const Reader& reader, const LoadOptions& options,
                            const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, nullptr, Timed(progress));
-  return Reader::Impl::Of(reader).Load(options, reads);
+  const Reader::Impl& file = Reader::Impl::Of(reader);
+  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
+    return file.Load(options, reads);
+  });
 }
 
 Status Engine::LoadInto(const Reader& reader, State& state,
                         const LoadIntoOptions& options,
                         const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, nullptr, Timed(progress));
-  return Reader::Impl::Of(reader).LoadInto(state, options, reads);
+  const Reader::Impl& file = Reader::Impl::Of(reader);
+  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
+    return file.LoadInto(state, options, reads);
+  });
+}
+
+Result<ReadReport> Engine::Read(const Reader& reader,
+                                std::span<const ReadRequest> requests,
+                                const ProgressCallback& progress) {
+  const Reader::Impl& file = Reader::Impl::Of(reader);
+  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
+    return file.Read(requests, reads);
+  });
 }
 
 Result<VerifyReport> Engine::Verify(const Reader& reader,
                                     const ProgressCallback& progress) {
-  CAISSON_ASSIGN_OR_RETURN(const Machinery machinery,
-                           impl_->MachineryFor(Priority::kNormal));
-  ParallelReads reads(machinery, nullptr, Timed(progress));
-  return Reader::Impl::Of(reader).Verify(reads);
+  const Reader::Impl& file = Reader::Impl::Of(reader);
+  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
+    return file.Verify(reads);
+  });
+}
+
+Result<State> Engine::Load(const std::string& path, const LoadOptions& options,
+                           const ProgressCallback& progress) {
+  CAISSON_ASSIGN_OR_RETURN(const Reader reader, Open(path));
+  return Load(reader, options, progress);
+}
+
+Status Engine::LoadInto(const std::string& path, State& state,
+                        const LoadIntoOptions& options,
+                        const ProgressCallback& progress) {
+  CAISSON_ASSIGN_OR_RETURN(const Reader reader, Open(path));
+  return LoadInto(reader, state, options, progress);
+}
+
+Result<VerifyReport> Engine::Verify(const std::string& path,
+                                    const ProgressCallback& progress) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
+                           DirectFile::Open(path));
+  const ByteSource source(file);
+  return impl_->WithReads(source, progress, [&](ReadExecutor& reads) {
+    return VerifyAdapter(file, reads);
+  });
 }
 
 }  // namespace caisson

@@ -37,8 +37,10 @@ Result<std::shared_ptr<DirectFile>> DirectFile::Open(const std::string& path,
   CAISSON_ASSIGN_OR_RETURN(File file, File::OpenForRead(path, files));
   CAISSON_ASSIGN_OR_RETURN(const uint64_t size, file.Size());
   std::optional<File> direct = Reopened(file, files);
-  return std::shared_ptr<DirectFile>(
+  std::shared_ptr<DirectFile> opened(
       new DirectFile(std::move(file), std::move(direct), size));
+  opened->cached_at_open_ = opened->CachedShare();
+  return opened;
 }
 
 Result<size_t> DirectFile::Read(uint64_t offset,

@@ -35,6 +35,11 @@ class DirectFile final : public ReadAdapter {
   // file systems refuse the first transfer instead.
   const File* direct() const { return direct_ ? &*direct_ : nullptr; }
 
+  int descriptor() const override { return file_.fd(); }
+
+  // CachedShare() before the first byte was read.
+  double cached_at_open() const { return cached_at_open_; }
+
   // About which share of the file lies in the page cache, 0 to 1. 0 where the
   // system does not say.
   double CachedShare() const;
@@ -49,6 +54,7 @@ class DirectFile final : public ReadAdapter {
   File file_;
   std::optional<File> direct_;
   uint64_t size_;
+  double cached_at_open_ = 0;
 };
 
 }  // namespace caisson

@@ -34,6 +34,10 @@ class ReadAdapter {
   // of dst are unspecified.
   virtual Result<size_t> Read(uint64_t offset,
                               std::span<std::byte> dst) const = 0;
+
+  // The descriptor of the file that this is, byte for byte, which a mapping
+  // needs; -1 if it is none. Stays the adapter's.
+  virtual int descriptor() const { return -1; }
 };
 
 // A file, by pread.
@@ -49,6 +53,7 @@ class FileAdapter : public ReadAdapter {
   const std::string& name() const override { return path_; }
   uint64_t size() const override { return size_; }
   Result<size_t> Read(uint64_t offset, std::span<std::byte> dst) const override;
+  int descriptor() const override { return fd_; }
 
  private:
   FileAdapter(std::string path, int fd, uint64_t size);

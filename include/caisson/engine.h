@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "caisson/profile.h"
@@ -176,26 +177,39 @@ class Engine {
   Result<Ticket> SaveAsync(const State& state, const std::string& path,
                            const AsyncOptions& options = {});
 
-  // Reader::Load, LoadInto and Verify of the file at `path`, with many reads in
-  // flight. What of it is not in the page cache is read past it. Blocks.
-  // `progress` is called now and then on the calling thread.
+  // Opens a file so that this Engine reads it at full speed: what of it is not
+  // in the page cache is read past it.
   //
-  // Errors: those of Reader::Open and of the function.
+  // Errors: those of Reader::Open.
+  static Result<Reader> Open(const std::string& path,
+                             const ReaderOptions& options = {});
+
+  // Reader::Load, LoadInto, Read and Verify, with many reads in flight. Block.
+  // A Reader that was not opened by Open() is read through its adapter.
+  // `progress` is called now and then on the calling thread, and must not call
+  // the engine.
+  //
+  // Errors: those of the function.
+  Result<State> Load(const Reader& reader, const LoadOptions& options = {},
+                     const ProgressCallback& progress = {});
+  Status LoadInto(const Reader& reader, State& state,
+                  const LoadIntoOptions& options = {},
+                  const ProgressCallback& progress = {});
+  Result<ReadReport> Read(const Reader& reader,
+                          std::span<const ReadRequest> requests,
+                          const ProgressCallback& progress = {});
+  Result<VerifyReport> Verify(const Reader& reader,
+                              const ProgressCallback& progress = {});
+
+  // The same of the file at `path`. Verify() is VerifyFile().
+  //
+  // Errors: those of Open() too.
   Result<State> Load(const std::string& path, const LoadOptions& options = {},
                      const ProgressCallback& progress = {});
   Status LoadInto(const std::string& path, State& state,
                   const LoadIntoOptions& options = {},
                   const ProgressCallback& progress = {});
   Result<VerifyReport> Verify(const std::string& path,
-                              const ProgressCallback& progress = {});
-
-  // The same of an open Reader, whatever it reads from, through its adapter.
-  Result<State> Load(const Reader& reader, const LoadOptions& options = {},
-                     const ProgressCallback& progress = {});
-  Status LoadInto(const Reader& reader, State& state,
-                  const LoadIntoOptions& options = {},
-                  const ProgressCallback& progress = {});
-  Result<VerifyReport> Verify(const Reader& reader,
                               const ProgressCallback& progress = {});
 
   class Impl;

@@ -89,6 +89,15 @@ struct LoadOptions {
   // so that the state can be looked at and written again. Default: refuse it.
   bool keep_unknown = false;
 
+  // Let tensors lie in a private mapping of the file instead of reading them:
+  // opening takes no time, pages come when they are touched, and what is
+  // written to them is this process's own. Nothing is checked; Verify() is for
+  // that. Storages that are compressed, swapped, cast or not aligned to their
+  // elements are read all the same. The file must not shrink while a tensor
+  // lives: replacing it, as every save does, is fine. kUnsupported for an
+  // adapter that is no file. Default: read everything.
+  bool map = false;
+
   // Converts floating tensors on their way into memory, rounding to nearest
   // even, as torch's `.to(dtype)` does; what is too large becomes infinite, or
   // the largest number in a type without infinities. CRCs are those of the

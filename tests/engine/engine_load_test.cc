@@ -205,6 +205,82 @@ TEST(EngineLoad, ReadsEveryGoldenFile) {
   }
 }
 
+// Tensors and blocks of them, in one call.
+TEST(EngineLoad, ReadsWhatIsAskedFor) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    if (mode.cold) DropCache(path);
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Engine::Open(path));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const TensorInfo* large,
+                                 reader.Find("large.2"));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const TensorInfo* turned, reader.Find("b"));
+    ByteVector whole(static_cast<size_t>(large->view.spec.bytes()));
+    ByteVector block(5 * 300 * 8);
+    const ReadRequest requests[] = {
+        {large, {}, {whole.data(), whole.size(), Device::Cpu()}},
+        {turned,
+         {{10, 15}, {0, 300}},
+         {block.data(), block.size(), Device::Cpu()}}};
+    CAISSON_ASSERT_OK_AND_ASSIGN(const ReadReport report,
+                                 engine.Read(reader, requests));
+    EXPECT_THAT(report.checked, ElementsAre(true, false));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const auto tensors, state.Tensors());
+    for (const NamedTensor& tensor : tensors) {
+      const std::string name = Join(tensor.path);
+      if (name == "large.2") {
+        EXPECT_TRUE(whole == PlainGather(*tensor.view));
+      }
+      if (name == "b") {
+        EXPECT_TRUE(block == PlainGather(BytesOf(*tensor.view->storage),
+                                         *tensor.view, requests[1].block));
+      }
+    }
+  }
+}
+
+// Opened at once, and private: what is written to a tensor stays here.
+TEST(EngineLoad, MapsTensorsWhereTheyLie) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  const std::string content = Content(path);
+  Engine engine = MakeEngine(kModes[1]);
+  LoadOptions options;
+  options.map = true;
+  State loaded;
+  { CAISSON_ASSERT_OK_AND_ASSIGN(loaded, engine.Load(path, options)); }
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto tensors, loaded.Tensors());
+  const Storage& large = *tensors.front().view->storage;
+  EXPECT_NE(reinterpret_cast<uintptr_t>(large.region.data) % 4096, 0u)
+      << "it does not lie where the file has it";
+  ASSERT_TRUE(FileOf(loaded) == content);
+  std::memset(large.region.data, 1, large.region.bytes);
+  EXPECT_TRUE(Content(path) == content);
+  // A save replaces the file; the mapping keeps the old one.
+  loaded.profile.prefix = "archive";
+  CAISSON_ASSERT_OK(engine.Save(loaded, path).status());
+  EXPECT_FALSE(Content(path) == content);
+  EXPECT_TRUE(Content(path) == FileOf(loaded));
+
+  options.casts = {{"large.*", DType::kFloat16}};
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State cast, engine.Load(path, options));
+  options.map = false;
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State read, engine.Load(path, options));
+  EXPECT_TRUE(FileOf(cast) == FileOf(read));
+}
+
+TEST(EngineLoad, MapsNothingButFiles) {
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                               OpenBytes(FileOf(LargeState())));
+  LoadOptions options;
+  options.map = true;
+  EXPECT_THAT(reader.Load(options).status(),
+              StatusIs(StatusCode::kUnsupported, HasSubstr("is no file")));
+}
+
 // A save and a load of a cold file leave nothing behind; a file that was in
 // the page cache stays there.
 TEST(EngineLoad, LeavesThePageCacheAsItWas) {

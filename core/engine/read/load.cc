@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reader::Load: the whole state into memory of its own.
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <span>
@@ -9,12 +10,14 @@
 #include <vector>
 
 #include "caisson/reader.h"
+#include "core/base/endian.h"
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
 #include "core/engine/read/cast_plan.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/io/file_mapping.h"
 
 namespace caisson {
 namespace {
@@ -46,6 +49,27 @@ Status MakeResident(Storage& storage) {
     ::operator delete(const_cast<void*>(old), kAlignment);
   });
   return Status::Ok();
+}
+
+// Whether the bytes of the storage can be used where they lie in a file that is
+// mapped: as they are, each element at a multiple of its size.
+bool CanLieInFile(const StorageLayout& storage, uint64_t start) {
+  if (storage.pieces.size() != 1) return false;
+  const Piece& piece = storage.pieces.front();
+  const bool swapped =
+      piece.order != kNativeOrder && SwapWidth(storage.dtype) > 1;
+  const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
+  return piece.encoding == Encoding::kRaw && !swapped && storage.bytes > 0 &&
+         (start + piece.offset) % width == 0;
+}
+
+// All of the file that `source` reads.
+Result<std::shared_ptr<const FileMapping>> MapOf(const ByteSource& source) {
+  const int fd = source.adapter().descriptor();
+  if (fd < 0) {
+    return Status::Unsupported(source.name() + ": map: the adapter is no file");
+  }
+  return FileMapping::Map(fd, source.adapter().size(), source.name());
 }
 
 // What `storage` is once it is converted.
@@ -91,17 +115,28 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
       });
 
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  std::shared_ptr<const FileMapping> mapping;
+  if (options.map) {
+    CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(source));
+  }
   std::vector<ReadTask> tasks;
   for (const StorageLayout& storage : layout.storages) {
     const auto found = copies.find(storage.handle.get());
     if (found == copies.end()) continue;  // the pickle drops it again
     Storage& copy = *found->second;
+    const auto cast = casts.find(storage.handle.get());
+    if (mapping != nullptr && cast == casts.end() &&
+        CanLieInFile(storage, source.start())) {
+      copy.region.data = mapping->bytes().data() + source.start() +
+                         storage.pieces.front().offset;
+      copy.owner = mapping;
+      continue;
+    }
     CAISSON_RETURN_IF_ERROR(MakeResident(copy));
     ReadTask task;
     task.check = check;
     task.storage = &storage;
     task.dst = {copy.region.data, copy.region.bytes};
-    const auto cast = casts.find(storage.handle.get());
     if (cast != casts.end()) {
       task.kind = ReadTask::Kind::kCast;
       task.from = cast->second.from;

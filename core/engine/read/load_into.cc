@@ -103,12 +103,6 @@ void Scatter(std::span<const std::byte> src, const TensorView& view) {
   }
 }
 
-// Whether `view` is every byte of `storage`, in order.
-bool IsWhole(const TensorView& view, const StorageLayout& storage) {
-  return view.offset == 0 && view.contiguous() &&
-         static_cast<uint64_t>(view.spec.bytes()) == storage.bytes;
-}
-
 // The read of a tensor that the state has.
 ReadTask TaskOf(const Pair& pair, const StorageLayout& storage, std::byte* dst,
                 CrcCheck check) {

@@ -6,8 +6,8 @@
 
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
+#include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
-#include "core/engine/read/storage_io.h"
 
 namespace caisson {
 namespace {
@@ -53,15 +53,21 @@ Result<TensorView> BlockOf(const ReadRequest& request) {
 
 Result<ReadReport> Reader::Read(std::span<const ReadRequest> requests,
                                 Stream) const {
+  OneByOne reads;
+  return impl_->Read(requests, reads);
+}
+
+Result<ReadReport> Reader::Impl::Read(std::span<const ReadRequest> requests,
+                                      ReadExecutor& reads) const {
   std::vector<TensorView> views;
   for (const ReadRequest& request : requests) {
-    if (!(request.tensor >= impl_->infos.data() &&
-          request.tensor < impl_->infos.data() + impl_->infos.size())) {
+    if (!(request.tensor >= infos.data() &&
+          request.tensor < infos.data() + infos.size())) {
       return Status::InvalidArgument("a tensor that is not of this reader");
     }
     CAISSON_ASSIGN_OR_RETURN(TensorView view, BlockOf(request));
     const uint64_t bytes = IsPacked(view.spec.dtype)
-                               ? impl_->StorageOf(*request.tensor).bytes
+                               ? StorageOf(*request.tensor).bytes
                                : view.spec.bytes();
     if (request.dst.bytes != bytes) {
       return Misfit(request, "a destination of " +
@@ -77,17 +83,21 @@ Result<ReadReport> Reader::Read(std::span<const ReadRequest> requests,
     }
     views.push_back(std::move(view));
   }
-  ReadReport report;
+  std::vector<ReadTask> tasks(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
-    const StorageLayout& storage = impl_->StorageOf(*requests[i].tensor);
-    const std::span<std::byte> dst(requests[i].dst.data, requests[i].dst.bytes);
-    CAISSON_ASSIGN_OR_RETURN(
-        const StorageRead read,
-        IsPacked(views[i].spec.dtype)
-            ? ReadStorage(impl_->source, storage, 0, dst, CrcCheck::kOn)
-            : ReadView(impl_->source, storage, views[i], dst, CrcCheck::kOn));
-    report.checked.push_back(read.checked);
-    report.bytes_read += read.file_bytes;
+    const StorageLayout& storage = StorageOf(*requests[i].tensor);
+    const bool whole =
+        IsPacked(views[i].spec.dtype) || IsWhole(views[i], storage);
+    tasks[i].kind = whole ? ReadTask::Kind::kWhole : ReadTask::Kind::kView;
+    tasks[i].storage = &storage;
+    tasks[i].view = &views[i];
+    tasks[i].dst = {requests[i].dst.data, requests[i].dst.bytes};
+  }
+  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  ReadReport report;
+  for (const ReadTask& task : tasks) {
+    report.checked.push_back(task.read.checked);
+    report.bytes_read += task.read.file_bytes;
   }
   return report;
 }

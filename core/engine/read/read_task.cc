@@ -35,6 +35,11 @@ Result<StorageRead> Do(const ByteSource& source, const ReadTask& task) {
 
 }  // namespace
 
+bool IsWhole(const TensorView& view, const StorageLayout& storage) {
+  return view.offset == 0 && view.contiguous() &&
+         static_cast<uint64_t>(view.spec.bytes()) == storage.bytes;
+}
+
 void RunReadTask(const ByteSource& source, ReadTask& task) {
   Result<StorageRead> read = Do(source, task);
   task.status = read.status();

@@ -61,6 +61,9 @@ class OneByOne final : public ReadExecutor {
              OnError on_error) override;
 };
 
+// Whether `view` is every byte of `storage`, in order.
+bool IsWhole(const TensorView& view, const StorageLayout& storage);
+
 // Does one task and sets what came of it.
 void RunReadTask(const ByteSource& source, ReadTask& task);
 

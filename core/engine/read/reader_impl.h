@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,8 @@ class Reader::Impl {
   Result<State> Load(const LoadOptions& options, ReadExecutor& reads) const;
   Status LoadInto(State& state, const LoadIntoOptions& options,
                   ReadExecutor& reads) const;
+  Result<ReadReport> Read(std::span<const ReadRequest> requests,
+                          ReadExecutor& reads) const;
   Result<VerifyReport> Verify(ReadExecutor& reads) const;
 
   const ByteSource source;

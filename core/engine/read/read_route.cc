@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/read/read_route.h"
+
+#include <cstddef>
+
+namespace caisson {
+namespace {
+
+// From this share in the page cache on, reading through it is faster.
+constexpr double kWarm = 0.5;
+
+// Some file systems take the flag and refuse the transfer.
+bool Works(const File* direct) {
+  alignas(kDirectAlignment) std::byte block[kDirectAlignment];
+  return direct != nullptr && direct->ReadUpTo(0, block).has_value();
+}
+
+}  // namespace
+
+ReadRoute::ReadRoute(const ByteSource& source, bool may_be_direct)
+    : file_(dynamic_cast<const DirectFile*>(&source.adapter())) {
+  // Windows are aligned in the source, which must begin where the file does.
+  if (file_ == nullptr || !may_be_direct || source.start() != 0) return;
+  if (file_->CachedShare() < kWarm && Works(file_->direct())) {
+    direct_ = file_->direct();
+  }
+}
+
+ReadRoute::~ReadRoute() {
+  if (file_ != nullptr && file_->cached_at_open() == 0) file_->DropCache();
+}
+
+}  // namespace caisson
