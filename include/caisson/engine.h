@@ -11,7 +11,7 @@
 // A file appears whole or not at all: see writer.h.
 //
 // Thread safety: all functions may be called on many threads at once. Saves
-// run one after the other.
+// run one after the other. Callbacks must not throw.
 #pragma once
 
 #include <cstddef>
