@@ -151,7 +151,8 @@ class Ticket {
 
 class Engine {
  public:
-  // Errors: kInvalidArgument for sizes that do not fit together.
+  // Errors: kInvalidArgument for sizes that do not fit together, and for more
+  // than 32768 threads or transfers.
   static Result<Engine> Create(const EngineOptions& options = {});
 
   Engine(Engine&&) noexcept;
