@@ -276,6 +276,29 @@ TEST(EngineLoad, TellsThatTheSourceWasCancelled) {
   EXPECT_THAT(engine.Verify(reader).status(), cancelled);
 }
 
+// Both tensors of the file would be read into the same memory at once, and the
+// CRC of one be taken of bytes of the other.
+TEST(EngineLoad, FillsTiedTensorsFromUntiedOnes) {
+  State untied;
+  untied["a"] = RandomTensor(DType::kFloat32, {2'000'000}, 1);
+  const TensorView last = RandomTensor(DType::kFloat32, {2'000'000}, 2);
+  untied["b"] = last;
+  const ScratchDirectory scratch;
+  const std::string path = Saved(untied, scratch);
+  const TensorView tied = RandomTensor(DType::kFloat32, {2'000'000}, 3);
+  State target;
+  target["a"] = tied;
+  target["b"] = tied;
+  State expected;
+  expected["a"] = last;
+  expected["b"] = last;
+  Engine engine = MakeEngine({false, true, 64 * kKiB, 3, 8});
+  for (int round = 0; round < 20; ++round) {
+    CAISSON_ASSERT_OK(engine.LoadInto(path, target));
+    ASSERT_TRUE(FileOf(target) == FileOf(expected)) << round;
+  }
+}
+
 // An error ends a load long before the end of the file.
 TEST(EngineLoad, DoesNotReadOnAfterAnError) {
   State state;
