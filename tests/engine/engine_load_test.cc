@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "caisson/engine.h"
+#include "core/engine/read_plan.h"
 #include "core/io/direct_file.h"
 #include "tests/engine/state_files.h"
 #include "tests/support/golden_archives.h"
@@ -321,6 +322,23 @@ TEST(EngineLoad, DoesNotReadOnAfterAnError) {
                   .status(),
               StatusIs(StatusCode::kCancelled));
   EXPECT_LT(done, total / 2);
+}
+
+// A plan grows with the file, not with what its directory says of it.
+TEST(ReadPlan, OfManyRecordsOverTheSameBytesIsSmall) {
+  StorageLayout storage;
+  storage.bytes = uint64_t{1} << 32;
+  Piece& piece = storage.pieces.emplace_back();
+  piece.stored_bytes = piece.elems = storage.bytes;
+  std::vector<ReadTask> tasks(1000);
+  for (ReadTask& task : tasks) {
+    task.kind = ReadTask::Kind::kCheck;
+    task.storage = &storage;
+  }
+  std::vector<size_t> rest;
+  ReadPlan plan(tasks, 1024 * kKiB, &rest);
+  EXPECT_THAT(plan.windows(), SizeIs(4 * 4096));
+  EXPECT_THAT(rest, SizeIs(996));
 }
 
 }  // namespace
