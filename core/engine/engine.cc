@@ -13,6 +13,9 @@ namespace {
 
 constexpr size_t kDefaultDepth = 8;
 
+// The kernel has no more entries in a ring, and hardly more threads.
+constexpr size_t kMaxAtOnce = 32768;
+
 Status Check(const EngineOptions& options) {
   if (options.window_bytes == 0 ||
       options.window_bytes % kDirectAlignment != 0) {
@@ -25,6 +28,14 @@ Status Check(const EngineOptions& options) {
                                    std::to_string(options.pool_bytes) +
                                    " bytes, expected at least a window of " +
                                    std::to_string(options.window_bytes));
+  }
+  for (const size_t at_once : {options.threads, options.depth}) {
+    if (at_once > kMaxAtOnce) {
+      return Status::InvalidArgument(
+          std::to_string(at_once) +
+          " threads or transfers at once, expected at most " +
+          std::to_string(kMaxAtOnce));
+    }
   }
   return Status::Ok();
 }

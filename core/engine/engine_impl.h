@@ -71,6 +71,9 @@ class Engine::Impl {
   // Waits until no save is running, if need be, and counts as one from then
   // on. False if one is running.
   bool TakeTurn(WhenBusy when_busy);
+  // Says that the turn is about to end: who may not wait for a save waits for
+  // that.
+  void EndTurnSoon();
   void EndTurn();
 
   // The error of the last asynchronous save that nobody was told of.
@@ -91,6 +94,7 @@ class Engine::Impl {
   std::mutex turn_lock_;
   std::condition_variable turn_free_;
   bool saving_ = false;  // guarded by turn_lock_
+  bool ending_ = false;  // guarded by turn_lock_; the result is known
   std::thread saver_;    // of who has the turn
   std::mutex last_lock_;
   std::shared_ptr<Ticket::Shared> last_;  // guarded by last_lock_

@@ -61,17 +61,25 @@ Engine::Impl::~Impl() {
 
 bool Engine::Impl::TakeTurn(WhenBusy when_busy) {
   std::unique_lock hold(turn_lock_);
-  if (saving_ && when_busy != WhenBusy::kWait) return false;
-  turn_free_.wait(hold, [this] { return !saving_; });
+  turn_free_.wait(hold, [&] {
+    return !saving_ || (when_busy != WhenBusy::kWait && !ending_);
+  });
+  if (saving_) return false;
   saving_ = true;
   return true;
+}
+
+void Engine::Impl::EndTurnSoon() {
+  const std::lock_guard hold(turn_lock_);
+  ending_ = true;
 }
 
 void Engine::Impl::EndTurn() {
   // Under the lock: who waits may destroy this object.
   const std::lock_guard hold(turn_lock_);
   saving_ = false;
-  turn_free_.notify_one();
+  ending_ = false;
+  turn_free_.notify_all();
 }
 
 Status Engine::Impl::TakeUnobserved() {
@@ -202,6 +210,8 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
     const Result<SaveReport> result =
         Write(*parts, path, options.save, Priority::kBatch, hooks);
     parts.reset();  // and with them the tensors
+    // First: who sees the result may save again.
+    EndTurnSoon();
     shared->SetOver(result);
     if (options.done) options.done(result);
     turn_kept.reset();

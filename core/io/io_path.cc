@@ -123,6 +123,8 @@ Result<bool> ProbeDirect(File& file, FileSystem& files) {
   IoPath path;
   path.file_system = FileSystemName(file.fd());
   ProbeDirect(files, file.fd(), &path);
+  // The flag may be set all the same, and then every write would fail.
+  if (!path.direct) static_cast<void>(file.SetDirect(false));
   CAISSON_RETURN_IF_ERROR(file.Truncate(0));
   return path.direct;
 }

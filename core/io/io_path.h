@@ -38,7 +38,7 @@ Result<IoPath> ProbeIoPath(const std::string& directory,
                            FileSystem& files = FileSystem::Posix());
 
 // The same for an open file that is still empty: writes and reads its first
-// block, if need be, and leaves it empty, with or without direct I/O.
+// block, if need be, and leaves it empty; without direct I/O if that is false.
 //
 // Errors: kIo if it cannot be emptied again.
 Result<bool> ProbeDirect(File& file, FileSystem& files);

@@ -11,7 +11,7 @@
 // A file appears whole or not at all: see writer.h.
 //
 // Thread safety: all functions may be called on many threads at once. Saves
-// run one after the other.
+// run one after the other. Callbacks must not throw.
 #pragma once
 
 #include <cstddef>
@@ -152,7 +152,8 @@ class Ticket {
 
 class Engine {
  public:
-  // Errors: kInvalidArgument for sizes that do not fit together.
+  // Errors: kInvalidArgument for sizes that do not fit together, and for more
+  // than 32768 threads or transfers.
   static Result<Engine> Create(const EngineOptions& options = {});
 
   Engine(Engine&&) noexcept;

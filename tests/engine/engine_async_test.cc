@@ -190,6 +190,24 @@ TEST(EngineAsync, WhileAnotherSaveIsRunningTheCallerChooses) {
               testing::UnorderedElementsAre("first.pt", "wait.pt"));
 }
 
+// The turn came back only after the result was known and `done` was called.
+TEST(EngineAsync, ASaveThatIsOverIsNotInTheWayOfTheNext) {
+  Model model(3 * kKiB);
+  const ScratchDirectory scratch;
+  Engine engine = MakeEngine(16 * kKiB, 1);
+  AsyncOptions options = Quick();
+  options.when_busy = WhenBusy::kFail;
+  options.done = [](const Result<SaveReport>&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  for (int round = 0; round < 5; ++round) {
+    CAISSON_ASSERT_OK_AND_ASSIGN(
+        const Ticket ticket,
+        engine.SaveAsync(model.state, scratch / "archive.pt", options));
+    CAISSON_ASSERT_OK(ticket.Wait());
+  }
+}
+
 TEST(EngineAsync, CancellingLeavesTheOldFileAndNoTemporary) {
   Model model(300 * kKiB);
   const ScratchDirectory scratch;

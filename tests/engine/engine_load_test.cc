@@ -7,11 +7,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caisson/engine.h"
+#include "core/engine/read_plan.h"
 #include "core/io/direct_file.h"
 #include "tests/engine/state_files.h"
 #include "tests/support/golden_archives.h"
@@ -304,6 +308,113 @@ TEST(EngineLoad, LeavesThePageCacheAsItWas) {
     CAISSON_ASSERT_OK(engine.Load(path).status());
     EXPECT_EQ(CachedShare(path), 1);
   }
+}
+
+// Bytes whose payload nobody gets.
+class CancelledAdapter final : public ReadAdapter {
+ public:
+  CancelledAdapter(std::string bytes, uint64_t first, uint64_t end)
+      : bytes_(std::move(bytes)), first_(first), end_(end) {}
+
+  const std::string& name() const override { return name_; }
+  uint64_t size() const override { return bytes_.size(); }
+  Result<size_t> Read(uint64_t offset,
+                      std::span<std::byte> dst) const override {
+    if (offset < end_ && offset + dst.size() > first_) {
+      return Status::Cancelled("the download was cancelled");
+    }
+    const size_t count = std::min<size_t>(dst.size(), bytes_.size() - offset);
+    std::memcpy(dst.data(), bytes_.data() + offset, count);
+    return count;
+  }
+
+ private:
+  const std::string name_ = "<download>";
+  const std::string bytes_;
+  const uint64_t first_;
+  const uint64_t end_;
+};
+
+// It passed for the consequence of another error, of which there was none.
+TEST(EngineLoad, TellsThatTheSourceWasCancelled) {
+  State state;
+  state["w"] = RandomTensor(DType::kFloat32, {300'000}, 1);
+  const std::string bytes = FileOf(state);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader whole, OpenBytes(bytes));
+  const TensorInfo& info = whole.tensors()[0];
+  CAISSON_ASSERT_OK_AND_ASSIGN(
+      const Reader reader, Reader::Open(std::make_shared<CancelledAdapter>(
+                               bytes, info.offset + 4096, info.offset + 8192)));
+  Engine engine = MakeEngine(kModes[1]);
+  const auto cancelled =
+      StatusIs(StatusCode::kCancelled, HasSubstr("the download"));
+  EXPECT_THAT(engine.Load(reader).status(), cancelled);
+  EXPECT_THAT(engine.LoadInto(reader, state), cancelled);
+  EXPECT_THAT(engine.Verify(reader).status(), cancelled);
+}
+
+// Both tensors of the file would be read into the same memory at once, and the
+// CRC of one be taken of bytes of the other.
+TEST(EngineLoad, FillsTiedTensorsFromUntiedOnes) {
+  State untied;
+  untied["a"] = RandomTensor(DType::kFloat32, {2'000'000}, 1);
+  const TensorView last = RandomTensor(DType::kFloat32, {2'000'000}, 2);
+  untied["b"] = last;
+  const ScratchDirectory scratch;
+  const std::string path = Saved(untied, scratch);
+  const TensorView tied = RandomTensor(DType::kFloat32, {2'000'000}, 3);
+  State target;
+  target["a"] = tied;
+  target["b"] = tied;
+  State expected;
+  expected["a"] = last;
+  expected["b"] = last;
+  Engine engine = MakeEngine({false, true, 64 * kKiB, 3, 8});
+  for (int round = 0; round < 5; ++round) {
+    CAISSON_ASSERT_OK(engine.LoadInto(path, target));
+    ASSERT_TRUE(FileOf(target) == FileOf(expected)) << round;
+  }
+}
+
+// An error ends a load long before the end of the file.
+TEST(EngineLoad, DoesNotReadOnAfterAnError) {
+  State state;
+  state["w"] = RandomTensor(DType::kFloat32, {20'000'000}, 1);
+  const std::string bytes = FileOf(state);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader whole, OpenBytes(bytes));
+  const uint64_t offset = whole.tensors()[0].offset;
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                               Reader::Open(std::make_shared<CancelledAdapter>(
+                                   bytes, offset + 4096, offset + 8192)));
+  Engine engine = MakeEngine(kModes[5]);  // one thread
+  uint64_t done = 0;
+  uint64_t total = 0;
+  EXPECT_THAT(engine
+                  .Load(reader, {},
+                        [&](const Progress& now) {
+                          done = now.bytes;
+                          total = now.total;
+                        })
+                  .status(),
+              StatusIs(StatusCode::kCancelled));
+  EXPECT_LT(done, total / 2);
+}
+
+// A plan grows with the file, not with what its directory says of it.
+TEST(ReadPlan, OfManyRecordsOverTheSameBytesIsSmall) {
+  StorageLayout storage;
+  storage.bytes = uint64_t{1} << 32;
+  Piece& piece = storage.pieces.emplace_back();
+  piece.stored_bytes = piece.elems = storage.bytes;
+  std::vector<ReadTask> tasks(1000);
+  for (ReadTask& task : tasks) {
+    task.kind = ReadTask::Kind::kCheck;
+    task.storage = &storage;
+  }
+  std::vector<size_t> rest;
+  ReadPlan plan(tasks, 1024 * kKiB, &rest);
+  EXPECT_THAT(plan.windows(), SizeIs(4 * 4096));
+  EXPECT_THAT(rest, SizeIs(996));
 }
 
 }  // namespace

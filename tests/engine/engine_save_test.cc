@@ -110,6 +110,13 @@ TEST(EngineSave, RefusesSizesThatDoNotFit) {
   options.pool_bytes = 4096;
   EXPECT_THAT(Engine::Create(options).status(),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("a pool of")));
+  for (size_t EngineOptions::*at_once :
+       {&EngineOptions::threads, &EngineOptions::depth}) {
+    EngineOptions many;
+    many.*at_once = SIZE_MAX;  // that threw when the threads were made
+    EXPECT_THAT(Engine::Create(many).status(),
+                StatusIs(StatusCode::kInvalidArgument, HasSubstr("at once")));
+  }
 }
 
 TEST(EngineSave, NamesTheTensorThatCannotBeSaved) {

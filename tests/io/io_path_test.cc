@@ -153,5 +153,17 @@ TEST(FileSystemName, KnowsWhatIsEverywhere) {
   EXPECT_FALSE(IsInMemory("ext4"));
 }
 
+// It kept O_DIRECT, with which the file system had just refused to write.
+TEST_F(IoPathTest, ARefusedWriteLeavesTheFileWithoutDirectIo) {
+  if (InMemory()) GTEST_SKIP() << "no direct I/O in " << scratch_.path();
+  FaultFileSystem files(
+      {.fault = Fault::kError, .at = 0, .only = "write", .error = EINVAL});
+  CAISSON_ASSERT_OK_AND_ASSIGN(
+      File file, File::CreateExclusive(scratch_ / "file", 0600, files));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const bool direct, ProbeDirect(file, files));
+  EXPECT_FALSE(direct);
+  EXPECT_EQ(fcntl(file.fd(), F_GETFL) & O_DIRECT, 0);
+}
+
 }  // namespace
 }  // namespace caisson

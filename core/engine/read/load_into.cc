@@ -3,6 +3,8 @@
 // Reader::LoadInto: a file into the tensors of a state that exists.
 #include <cstring>
 #include <iterator>
+#include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -117,6 +119,32 @@ ReadTask TaskOf(const Pair& pair, const StorageLayout& storage, std::byte* dst,
   return task;
 }
 
+// Whether both bring the same bytes to the same place, as of tied weights.
+bool SameRead(const ReadTask& a, const ReadTask& b) {
+  return a.dst.data() == b.dst.data() && a.dst.size() == b.dst.size() &&
+         a.storage == b.storage && a.view->offset == b.view->offset &&
+         a.view->strides == b.view->strides;
+}
+
+// Reads that may run at once, because no two of them write to one place.
+class DisjointReads {
+ public:
+  // The read that `task` overlaps, by its number, or none and it is added.
+  std::optional<size_t> Add(const ReadTask& task) {
+    std::byte* const end = task.dst.data() + task.dst.size();
+    const auto next = by_end_.upper_bound(task.dst.data());
+    if (next != by_end_.end() && next->second.first < end) {
+      return next->second.second;
+    }
+    by_end_.emplace_hint(next, end, std::pair(task.dst.data(), by_end_.size()));
+    return std::nullopt;
+  }
+
+ private:
+  // Where each begins, and its number.
+  std::map<std::byte*, std::pair<std::byte*, size_t>> by_end_;
+};
+
 }  // namespace
 
 Status Reader::LoadInto(State& state, const LoadIntoOptions& options) const {
@@ -158,7 +186,9 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
   }
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
   std::vector<ReadTask> tasks;
-  std::vector<Pair> strided;  // targets, which are filled one by one
+  DisjointReads disjoint;
+  std::vector<ReadTask> later;  // into memory that one of `tasks` fills too
+  std::vector<Pair> strided;    // targets, which are filled one by one
   for (const Pair& pair : pairs) {
     const TensorView& target = *pair.target;
     if (target.spec.bytes() == 0) continue;
@@ -168,9 +198,20 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
     }
     std::byte* const data = target.storage->region.data +
                             target.offset * ByteWidth(target.spec.dtype);
-    tasks.push_back(TaskOf(pair, StorageOf(*pair.info), data, check));
+    const ReadTask task = TaskOf(pair, StorageOf(*pair.info), data, check);
+    const std::optional<size_t> other = disjoint.Add(task);
+    if (!other) {
+      tasks.push_back(task);
+    } else if (!SameRead(task, tasks[*other])) {
+      later.push_back(task);
+    }
   }
   CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  for (ReadTask& task : later) {
+    CAISSON_RETURN_IF_ERROR(
+        reads.Run(source, std::span(&task, 1), OnError::kStop));
+    tasks.push_back(task);
+  }
   for (const Pair& pair : strided) {
     CAISSON_ASSIGN_OR_RETURN(
         const Buffer dense,

@@ -21,6 +21,9 @@ constexpr size_t kShareBytes = size_t{4} << 20;
 // What is read at once there, to be worked on while it lies in L2.
 constexpr size_t kBlockBytes = size_t{256} << 10;
 
+// How many tasks each worker is given ahead.
+constexpr size_t kTasksPerThread = 4;
+
 // The parts of one window, read through the source.
 class ShareReader {
  public:
@@ -69,7 +72,6 @@ class ShareReader {
   }
 
   Status ReadLarge(ReadPart& part) {
-    std::vector<ReadPart> blocks;
     std::byte* dst = part.dst;
     for (size_t at = 0; at < part.bytes; at += kBlockBytes) {
       ReadPart block = part;
@@ -141,17 +143,24 @@ class ReadRun {
   Status Go() {
     for (const ReadWindow& window : plan_.windows()) total_ += window.bytes;
     for (const size_t i : rest_) total_ += tasks_[i].storage->bytes;
-    for (const size_t i : rest_) StartTask(tasks_[i]);
+    for (const size_t i : rest_) {
+      tasks_[i].status = Status::Cancelled("not read");
+    }
+    size_t next_task = 0;
     size_t next = 0;
     while (true) {
       TakeArrivals();
+      const bool more_tasks = next_task < rest_.size() && !stopped_;
       const bool more = next < plan_.windows().size() && !stopped_;
-      if (!more && in_flight_ == 0) break;
-      if (more && Start(plan_.windows()[next])) {
+      if (more_tasks && StartTask(tasks_[rest_[next_task]])) {
+        ++next_task;
+      } else if (more && Start(plan_.windows()[next])) {
         ++next;
-        continue;
+      } else if (in_flight_ > 0) {
+        arrivals_.Wait();
+      } else {
+        break;
       }
-      arrivals_.Wait();
     }
     plan_.Finish(source_, tasks_);
     CAISSON_RETURN_IF_ERROR(pool_failure_);
@@ -160,11 +169,20 @@ class ReadRun {
       if (task.status.code() == StatusCode::kCancelled) continue;
       CAISSON_RETURN_IF_ERROR(task.status);
     }
-    return Status::Ok();
+    return cancelled_;
   }
 
  private:
-  void StartTask(ReadTask& task) {
+  // Whether the workers have enough to do. They take tasks in order: who gave
+  // them all at once would keep other loads and saves waiting until the end,
+  // and read on after an error.
+  bool WorkersAreBusy() const {
+    return in_flight_ >= kTasksPerThread * machinery_.workers.threads();
+  }
+
+  // False, here and below, if it must wait for what is in flight.
+  bool StartTask(ReadTask& task) {
+    if (WorkersAreBusy()) return false;
     ++in_flight_;
     machinery_.workers.Run([this, &task] {
       RunReadTask(source_, task);
@@ -172,9 +190,9 @@ class ReadRun {
       arrival.task = &task;
       arrivals_.Add(std::move(arrival));
     });
+    return true;
   }
 
-  // False if it must wait for what is in flight.
   bool Start(ReadWindow& window) {
     if (direct_ == nullptr) return StartShare(window);
     auto block = machinery_.pool.TryLease();
@@ -208,6 +226,7 @@ class ReadRun {
   }
 
   bool StartShare(ReadWindow& window) {
+    if (WorkersAreBusy()) return false;
     ++in_flight_;
     machinery_.workers.Run([this, &window] {
       window.status = ShareReader(source_, kernels_).Run(plan_.PartsOf(window));
@@ -259,6 +278,9 @@ class ReadRun {
   }
 
   void Note(const Status& status) {
+    if (status.code() == StatusCode::kCancelled && cancelled_.ok()) {
+      cancelled_ = status;
+    }
     if (!status.ok() && on_error_ == OnError::kStop) stopped_ = true;
   }
 
@@ -276,6 +298,7 @@ class ReadRun {
   size_t in_flight_ = 0;
   bool stopped_ = false;
   Status pool_failure_;
+  Status cancelled_;    // the first such error of the source itself
   uint64_t done_ = 0;   // bytes
   uint64_t total_ = 0;  // bytes
 };

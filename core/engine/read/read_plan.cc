@@ -18,6 +18,13 @@ namespace {
 // another call.
 constexpr uint64_t kGapBytes = uint64_t{64} << 10;
 
+// What a plan may read of a file that ends at `end`. Few storages share their
+// bytes; a directory in which all of them do would fill the memory with parts.
+uint64_t MostPlanned(uint64_t end) {
+  constexpr uint64_t kTimes = 4;
+  return std::min(end, UINT64_MAX / kTimes) * kTimes;
+}
+
 uint64_t AlignDown(uint64_t offset) {
   return offset / kDirectAlignment * kDirectAlignment;
 }
@@ -93,7 +100,19 @@ ReadPlan::ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
   }
   std::ranges::stable_sort(
       extents, {}, [](const Extent& extent) { return extent.piece->offset; });
-  for (const Extent& extent : extents) Cut(extent, window_bytes);
+  uint64_t end = 0;
+  for (const Extent& extent : extents) {
+    end = std::max(end, extent.piece->offset + extent.bytes);
+  }
+  uint64_t left = MostPlanned(end);
+  for (const Extent& extent : extents) {
+    if (extent.bytes > left && tasks[extent.task].storage->pieces.size() == 1) {
+      rest->push_back(extent.task);
+      continue;
+    }
+    left -= std::min(left, extent.bytes);
+    Cut(extent, window_bytes);
+  }
 }
 
 void ReadPlan::Cut(const Extent& extent, size_t window_bytes) {

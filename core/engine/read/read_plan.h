@@ -36,7 +36,8 @@ struct ReadWindow {
 
 class ReadPlan {
  public:
-  // Of those `tasks` that can be split; `rest` gets the indices of the others.
+  // Of those `tasks` that can be split; `rest` gets the indices of the others,
+  // and of those that would have the same bytes read more than a few times.
   // Windows have at most `window_bytes`, a multiple of the alignment.
   ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
            std::vector<size_t>* rest);
