@@ -12,11 +12,6 @@
 namespace caisson::pickle {
 namespace {
 
-bool IsContainer(const Node& node) {
-  return node.As<List>() || node.As<Tuple>() || node.As<Set>() ||
-         node.As<Dict>() || node.As<Object>();
-}
-
 // Lets go of everything that `node` holds.
 void Empty(Node& node) {
   if (Dict* dict = node.As<Dict>()) {
@@ -61,7 +56,7 @@ Machine::~Machine() {
 
 Result<Unpickled> Machine::Take() {
   // Garbage counts too: what the result does not reach is freed as deeply.
-  CAISSON_RETURN_IF_ERROR(MeasureTrees(containers_).status());
+  CAISSON_RETURN_IF_ERROR(CheckTrees(containers_));
   Unpickled result;
   result.root = std::move(stack_.front());
   result.unknown = std::move(unknown_in_order_);
@@ -96,7 +91,7 @@ Result<std::vector<Node>> Machine::PopToMark() {
 }
 
 Status Machine::Push(Node node) {
-  if (IsContainer(node)) containers_.push_back(node);
+  if (HoldsNodes(node)) containers_.push_back(node);
   stack_.push_back(std::move(node));
   return Status::Ok();
 }
