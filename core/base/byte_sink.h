@@ -16,6 +16,9 @@ namespace caisson {
 // Appends to a growing block of bytes; the counterpart of ByteCursor.
 class ByteSink {
  public:
+  // Makes room for `bytes` in all.
+  void Reserve(size_t bytes) { bytes_.reserve(bytes); }
+
   size_t size() const { return bytes_.size(); }
   std::vector<std::byte> Take() { return std::move(bytes_); }
   std::span<const std::byte> bytes() const { return bytes_; }

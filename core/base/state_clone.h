@@ -12,7 +12,7 @@ namespace caisson {
 // is replaced by what `storage` makes of it, asked once for each; `view`, if
 // there is one, may change each copied view, which has its new storage then.
 //
-// REQUIRES: MeasureTree(root) succeeds.
+// REQUIRES: CheckTree(root) succeeds.
 Node CloneTree(
     const Node& root,
     const std::function<StorageHandle(const StorageHandle&)>& storage,

@@ -35,7 +35,7 @@ class Finder {
  public:
   explicit Finder(std::string_view name) : name_(name) {}
 
-  // REQUIRES: MeasureTree(root) succeeds.
+  // REQUIRES: CheckTree(root) succeeds.
   std::vector<Place> Run(const Node& root) {
     Search(root, 0);
     return std::move(found_);
@@ -92,19 +92,14 @@ Result<std::string> NewKey(const Place& place, std::string_view to) {
                                  Quoted(Join(place.path)) + " must stay");
 }
 
-bool HoldsOthers(const Node& node) {
-  return node.As<Dict>() || node.As<List>() || node.As<Tuple>() ||
-         node.As<Set>() || node.As<Object>();
-}
-
 // A key "a.b" beside a container "a" would pass for an entry "b" of that.
 Status CheckApart(const Node& holder, size_t entry, const std::string& key) {
   const auto& entries = EntriesOf(holder);
-  const bool holds = HoldsOthers(entries[entry].second);
+  const bool holds = HoldsNodes(entries[entry].second);
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i == entry) continue;
     const std::string other = TextOf(StepOf(entries[i].first));
-    if (HoldsOthers(entries[i].second) && key.starts_with(other + ".")) {
+    if (HoldsNodes(entries[i].second) && key.starts_with(other + ".")) {
       return Status::InvalidArgument(
           Quoted(other) +
           " holds entries of its own, into which nothing is "
@@ -156,7 +151,7 @@ Status Rename(State& state, std::string_view from, std::string_view to) {
   if (!IsUtf8SurrogatePass(to)) {
     return Status::InvalidArgument(context + ": the new name is no UTF-8");
   }
-  if (const Status status = MeasureTree(state.root).status(); !status.ok()) {
+  if (const Status status = CheckTree(state.root); !status.ok()) {
     return status.WithContext(context);
   }
   std::vector<Place> found = Finder(from).Run(state.root);

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "core/base/identity_map.h"
 #include "core/base/status_macros.h"
 
 namespace caisson {
@@ -13,16 +13,21 @@ namespace {
 
 // Depth-first, with a stack of its own: neither the graph's depth nor its
 // sharing costs more than memory proportional to its handles.
-class Measure {
+class Walk {
  public:
+  // Without sizes, nodes that hold no others are passed over.
+  explicit Walk(bool sizes) : sizes_(sizes) {}
+
   Status Add(const Node& root) {
-    if (root.none() || heights_.contains(root.identity())) return Status::Ok();
+    if (root.none() || heights_.Find(root.identity()) != nullptr) {
+      return Status::Ok();
+    }
     Push(root);
     while (!stack_.empty()) {
       Frame& frame = stack_.back();
-      if (frame.next == frame.children.size()) {
+      if (children_.size() == frame.first_child) {
         const size_t height = frame.height;
-        heights_[frame.identity] = height;
+        *heights_.Find(frame.identity) = height;
         stack_.pop_back();
         if (height > kMaxDepth) return TooDeep();
         if (!stack_.empty()) {
@@ -30,14 +35,15 @@ class Measure {
         }
         continue;
       }
-      const Node& child = *frame.children[frame.next++];
-      const auto known = heights_.find(child.identity());
-      if (known == heights_.end()) {
+      const Node& child = *children_.back();
+      children_.pop_back();
+      const size_t* known = heights_.Find(child.identity());
+      if (known == nullptr) {
         Push(child);
-      } else if (known->second == kOpen) {
+      } else if (*known == kOpen) {
         return Status::InvalidArgument("a container holds itself");
       } else {
-        frame.height = std::max(frame.height, known->second + 1);
+        frame.height = std::max(frame.height, *known + 1);
       }
     }
     return Status::Ok();
@@ -50,9 +56,8 @@ class Measure {
 
   struct Frame {
     const void* identity;
-    std::vector<const Node*> children;
-    size_t next = 0;
-    size_t height = 1;
+    size_t first_child;  // of its children that are left, in children_
+    size_t height;
   };
 
   static Status TooDeep() {
@@ -61,39 +66,54 @@ class Measure {
   }
 
   void Push(const Node& node) {
-    Frame frame;
-    frame.identity = node.identity();
+    heights_.TryEmplace(node.identity(), kOpen);
+    if (sizes_) Count(node);
+    Frame frame = {node.identity(), children_.size(), 1};
     ForEachChild(node.value(), [&](const Node& child) {
       ++size_.handles;
-      if (!child.none()) frame.children.push_back(&child);
+      if (child.none()) return;
+      if (HoldsNodes(child)) {
+        children_.push_back(&child);
+        return;
+      }
+      frame.height = 2;
+      const bool added =
+          sizes_ && heights_.TryEmplace(child.identity(), 1).second;
+      if (added) Count(child);
     });
+    stack_.push_back(frame);
+  }
+
+  void Count(const Node& node) {
     ++size_.nodes;
     if (const std::string* text = node.AsStr()) {
       size_.text_bytes += text->size();
     } else if (const Bytes* bytes = node.As<Bytes>()) {
       size_.text_bytes += bytes->data.size();
     }
-    heights_[frame.identity] = kOpen;
-    stack_.push_back(std::move(frame));
   }
 
+  const bool sizes_;
   TreeSize size_;
   std::vector<Frame> stack_;
-  std::unordered_map<const void*, size_t> heights_;  // 1 for a leaf
+  std::vector<const Node*> children_;  // yet to be seen, of all frames
+  IdentityMap<size_t> heights_;        // 1 for a leaf
 };
 
 }  // namespace
 
 Result<TreeSize> MeasureTree(const Node& root) {
-  return MeasureTrees(std::span(&root, 1));
+  Walk walk(/*sizes=*/true);
+  CAISSON_RETURN_IF_ERROR(walk.Add(root));
+  return walk.size();
 }
 
-Result<TreeSize> MeasureTrees(std::span<const Node> roots) {
-  Measure measure;
-  for (const Node& root : roots) {
-    CAISSON_RETURN_IF_ERROR(measure.Add(root));
-  }
-  return measure.size();
+Status CheckTrees(std::span<const Node> roots) {
+  Walk walk(/*sizes=*/false);
+  for (const Node& root : roots) CAISSON_RETURN_IF_ERROR(walk.Add(root));
+  return Status::Ok();
 }
+
+Status CheckTree(const Node& root) { return CheckTrees(std::span(&root, 1)); }
 
 }  // namespace caisson

@@ -43,6 +43,12 @@ void ForEachChild(const NodeValue& value, Visit&& visit) {
       value);
 }
 
+// Whether `node` is of a kind that can hold others.
+inline bool HoldsNodes(const Node& node) {
+  return node.As<Dict>() || node.As<List>() || node.As<Tuple>() ||
+         node.As<Set>() || node.As<Object>();
+}
+
 // What a tree costs to unfold.
 struct TreeSize {
   uint64_t nodes = 0;       // distinct
@@ -55,7 +61,8 @@ struct TreeSize {
 // kInvalidArgument if it contains itself or is deeper than kMaxDepth.
 Result<TreeSize> MeasureTree(const Node& root);
 
-// The same for all that is under any of `roots`; what they share counts once.
-Result<TreeSize> MeasureTrees(std::span<const Node> roots);
+// The same errors for all that is under any of `roots`, for less.
+Status CheckTrees(std::span<const Node> roots);
+Status CheckTree(const Node& root);
 
 }  // namespace caisson

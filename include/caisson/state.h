@@ -107,6 +107,9 @@ class Node {
   bool same(const Node& other) const { return value_ == other.value_; }
   const void* identity() const { return value_.get(); }
 
+  // True if no other handle names this value; None is not its own.
+  bool unique() const { return value_.use_count() == 1; }
+
   // The entry of a dict under the str `key`, made if it is missing. None
   // becomes an empty dict first. The reference is valid until the next
   // insertion into that dict: to give a value a second, new key, copy the

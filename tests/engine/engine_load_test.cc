@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "caisson/engine.h"
-#include "core/engine/read_plan.h"
+#include "core/engine/read/read_plan.h"
 #include "core/io/direct_file.h"
 #include "tests/engine/state_files.h"
 #include "tests/support/golden_archives.h"

@@ -2,13 +2,11 @@
 //
 // Reader::LoadInto: a file into the tensors of a state that exists.
 #include <cstring>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,19 +18,6 @@
 
 namespace caisson {
 namespace {
-
-// A path as one text that no other path gives.
-std::string KeyOf(const Path& path) {
-  std::string key;
-  for (const PathStep& step : path) {
-    const auto* text = std::get_if<std::string>(&step);
-    const std::string part =
-        text != nullptr ? *text : std::to_string(std::get<int64_t>(step));
-    key += (text != nullptr ? 's' : 'i') + std::to_string(part.size());
-    key += ':' + part;
-  }
-  return key;
-}
 
 struct Pair {
   const TensorInfo* info;    // in the file
@@ -55,34 +40,37 @@ bool IsQuantised(DType dtype) {
 Status CheckPair(const Pair& pair) {
   const TensorSpec& file = pair.info->view.spec;
   const TensorSpec& state = pair.target->spec;
-  const std::string tensor = "tensor '" + file.name + "': ";
+  const auto what = [&] { return "tensor '" + file.name + "': "; };
   if (file.dtype != state.dtype) {
     return Status::InvalidArgument(
-        tensor + "the file has " + std::string(Name(file.dtype)) +
+        what() + "the file has " + std::string(Name(file.dtype)) +
         ", the state " + std::string(Name(state.dtype)));
   }
   if (file.shape != state.shape) {
-    return Status::InvalidArgument(tensor + "the file has the shape " +
+    return Status::InvalidArgument(what() + "the file has the shape " +
                                    ShapeText(file.shape) + ", the state " +
                                    ShapeText(state.shape));
   }
   if (pair.info->view.conj != pair.target->conj ||
       pair.info->view.neg != pair.target->neg) {
     return Status::InvalidArgument(
-        tensor + "only one of file and state is conjugated or negated");
+        what() + "only one of file and state is conjugated or negated");
   }
   if (IsQuantised(file.dtype)) {
-    return Status::Unsupported(tensor +
+    return Status::Unsupported(what() +
                                "quantised: its scale would stay; load it");
   }
-  TensorView named = *pair.target;  // whose errors shall name it
-  named.spec.name = file.name;
-  CAISSON_RETURN_IF_ERROR(named.Validate());
-  if (!named.storage->resident()) {
-    return Status::InvalidArgument(tensor + "the target has no memory");
+  const TensorView& target = *pair.target;
+  if (!target.Validate().ok()) {
+    TensorView named = target;  // the error shall name it
+    named.spec.name = file.name;
+    return named.Validate();
   }
-  if (!named.storage->region.device.is_cpu()) {
-    return Status::Unavailable(tensor + "this build reads into host memory");
+  if (!target.storage->resident()) {
+    return Status::InvalidArgument(what() + "the target has no memory");
+  }
+  if (!target.storage->region.device.is_cpu()) {
+    return Status::Unavailable(what() + "this build reads into host memory");
   }
   return Status::Ok();
 }
@@ -156,31 +144,33 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
                               ReadExecutor& reads) const {
   const std::string& file = source.name();
   CAISSON_ASSIGN_OR_RETURN(const auto targets, state.Tensors());
-  std::unordered_multimap<std::string, const TensorInfo*> in_file;
-  for (const TensorInfo& info : infos) {
-    in_file.emplace(KeyOf(info.path), &info);
-  }
   std::vector<Pair> pairs;
-  std::set<const TensorInfo*> used;
+  pairs.reserve(targets.size());
+  std::vector<bool> used(infos.size());
   for (const NamedTensor& target : targets) {
-    const auto [first, last] = in_file.equal_range(KeyOf(target.path));
-    if (first == last) {
-      return Status::NotFound(file + ": no tensor '" + Join(target.path) + "'");
+    const std::string name = Join(target.path);
+    const TensorInfo* found = nullptr;
+    for (const auto& [_, position] : AllNamed(name)) {
+      const TensorInfo& info = infos[position];
+      if (info.path != target.path) continue;
+      if (found != nullptr) {  // keys True and "True", say
+        return Status::InvalidArgument(file + ": several tensors '" + name +
+                                       "', whose keys look the same");
+      }
+      found = &info;
+      used[position] = true;
     }
-    if (std::next(first) != last) {  // keys True and "True", say
-      return Status::InvalidArgument(file + ": several tensors '" +
-                                     Join(target.path) +
-                                     "', whose keys look the same");
+    if (found == nullptr) {
+      return Status::NotFound(file + ": no tensor '" + name + "'");
     }
-    pairs.push_back({first->second, target.view});
+    pairs.push_back({found, target.view});
     CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()).WithContext(file));
-    used.insert(first->second);
   }
-  if (!options.allow_unused && used.size() != infos.size()) {
-    for (const TensorInfo& info : infos) {
-      if (used.contains(&info)) continue;
+  if (!options.allow_unused) {
+    for (size_t i = 0; i < infos.size(); ++i) {
+      if (used[i]) continue;
       return Status::InvalidArgument(file + ": the state has no tensor '" +
-                                     info.view.spec.name +
+                                     infos[i].view.spec.name +
                                      "', but the file has");
     }
   }

@@ -90,9 +90,16 @@ Reader::Impl::Impl(ByteSource file, Layout parsed,
   for (const TensorLayout& tensor : layout.tensors) {
     infos.push_back(InfoOf(tensor, layout.storages[tensor.storage]));
   }
+  by_name_.reserve(infos.size());
   for (size_t i = 0; i < infos.size(); ++i) {
-    by_name.emplace(infos[i].view.spec.name, i);
+    by_name_.emplace_back(infos[i].view.spec.name, i);
   }
+  std::ranges::sort(by_name_);
+}
+
+std::span<const Reader::Impl::Named> Reader::Impl::AllNamed(
+    std::string_view name) const {
+  return std::ranges::equal_range(by_name_, name, {}, &Named::first);
 }
 
 Status Reader::Impl::CheckGlobals() const {
@@ -157,25 +164,22 @@ std::span<const Global> Reader::unknown_globals() const {
 const State& Reader::state() const { return impl_->layout.state; }
 
 Result<const TensorInfo*> Reader::Find(std::string_view name) const {
-  const auto [first, last] = impl_->by_name.equal_range(name);
-  if (first == last) {
+  const auto named = impl_->AllNamed(name);
+  if (named.empty()) {
     return Status::NotFound(impl_->source.name() + ": no tensor '" +
                             std::string(name) + "'");
   }
-  if (std::next(first) != last) {
-    std::vector<size_t> found;
-    for (auto it = first; it != last; ++it) found.push_back(it->second);
-    std::ranges::sort(found);
-    std::string problem = impl_->source.name() + ": '" + std::string(name) +
-                          "' is the name of " +
-                          Spelled(impl_->infos[found[0]].path) + " and of " +
-                          Spelled(impl_->infos[found[1]].path);
-    if (found.size() > 2) {
-      problem += " and of " + std::to_string(found.size() - 2) + " more";
+  if (named.size() > 1) {
+    std::string problem =
+        impl_->source.name() + ": '" + std::string(name) + "' is the name of " +
+        Spelled(impl_->infos[named[0].second].path) + " and of " +
+        Spelled(impl_->infos[named[1].second].path);
+    if (named.size() > 2) {
+      problem += " and of " + std::to_string(named.size() - 2) + " more";
     }
     return Status::InvalidArgument(std::move(problem));
   }
-  return &impl_->infos[first->second];
+  return &impl_->infos[named[0].second];
 }
 
 }  // namespace caisson

@@ -3,7 +3,6 @@
 // What a Reader holds. Constant once opened, hence safe on any thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,6 +28,12 @@ class Reader::Impl {
     return layout.storages[layout.tensors[&info - infos.data()].storage];
   }
 
+  // A tensor's name and its position in infos.
+  using Named = std::pair<std::string_view, size_t>;
+
+  // Those called `name`: several where paths join to one name.
+  std::span<const Named> AllNamed(std::string_view name) const;
+
   // kUnsupported, naming them, if the file has globals that torch.load would
   // refuse.
   Status CheckGlobals() const;
@@ -45,8 +50,9 @@ class Reader::Impl {
   const Layout layout;
   const std::vector<Global> unknown;
   std::vector<TensorInfo> infos;  // parallel to layout.tensors
-  // Positions in infos, several where paths join to one name.
-  std::multimap<std::string_view, size_t> by_name;
+
+ private:
+  std::vector<Named> by_name_;  // sorted
 };
 
 // VerifyFile() of an adapter, the payload read by `reads`.

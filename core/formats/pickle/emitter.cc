@@ -92,7 +92,7 @@ void Emitter::Global(std::string_view module, std::string_view name) {
 }
 
 void Emitter::Memoize(const void* identity) {
-  if (identity != nullptr) memo_.emplace(identity, memo_size_);
+  if (identity != nullptr) memo_.TryEmplace(identity, memo_size_);
   if (memo_size_ <= 0xff) {
     Op(Opcode::kBinPut);
     sink_.PutLittle(static_cast<uint8_t>(memo_size_));
@@ -104,9 +104,9 @@ void Emitter::Memoize(const void* identity) {
 }
 
 bool Emitter::Recall(const void* identity) {
-  const auto known = memo_.find(identity);
-  if (known == memo_.end()) return false;
-  Reference(known->second);
+  const uint32_t* known = memo_.Find(identity);
+  if (known == nullptr) return false;
+  Reference(*known);
   return true;
 }
 

@@ -9,7 +9,6 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "caisson/state.h"
 #include "caisson/text.h"
 #include "core/base/byte_sink.h"
+#include "core/base/identity_map.h"
 #include "core/formats/pickle/opcodes.h"
 
 namespace caisson::pickle {
@@ -60,7 +60,7 @@ class Emitter {
 
   ByteSink sink_;
   uint32_t memo_size_ = 0;
-  std::unordered_map<const void*, uint32_t> memo_;
+  IdentityMap<uint32_t> memo_;
   std::map<std::pair<std::string, std::string>, uint32_t> globals_;
 };
 

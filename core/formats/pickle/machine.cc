@@ -5,33 +5,11 @@
 #include <iterator>
 #include <optional>
 
-#include "core/base/state_walk.h"
 #include "core/base/status_macros.h"
 #include "core/formats/pickle/builtin_calls.h"
 
 namespace caisson::pickle {
 namespace {
-
-bool IsContainer(const Node& node) {
-  return node.As<List>() || node.As<Tuple>() || node.As<Set>() ||
-         node.As<Dict>() || node.As<Object>();
-}
-
-// Lets go of everything that `node` holds.
-void Empty(Node& node) {
-  if (Dict* dict = node.As<Dict>()) {
-    dict->Clear();
-    dict->attributes = Node();
-  } else if (Object* object = node.As<Object>()) {
-    *object = Object();
-  } else if (List* list = node.As<List>()) {
-    list->items.clear();
-  } else if (Tuple* tuple = node.As<Tuple>()) {
-    tuple->items.clear();
-  } else if (Set* set = node.As<Set>()) {
-    set->items.clear();
-  }
-}
 
 // What a call may copy out of one argument, in bytes or items.
 uint64_t CopySize(const Node& node) {
@@ -47,25 +25,18 @@ Status Refused(std::string what) { return Status::Corrupt(std::move(what)); }
 }  // namespace
 
 Machine::Machine(Semantics& semantics, const Options& options,
-                 size_t input_bytes)
+                 size_t input_bytes, std::vector<bool> fetched)
     : semantics_(semantics),
       strict_(options.strict),
-      copy_limit_(4096 + 4 * uint64_t{input_bytes}) {}
-
-// A chain of a million containers must not be freed by a million nested
-// destructors, nor a cycle leak: every container is emptied while
-// containers_ still holds all of them. Take() moves them out first.
-Machine::~Machine() {
-  for (Node& node : containers_) Empty(node);
-}
+      copy_limit_(4096 + 4 * uint64_t{input_bytes}),
+      fetched_(std::move(fetched)) {}
 
 Result<Unpickled> Machine::Take() {
   // Garbage counts too: what the result does not reach is freed as deeply.
-  CAISSON_RETURN_IF_ERROR(MeasureTrees(containers_).status());
+  CAISSON_RETURN_IF_ERROR(containers_.Release());
   Unpickled result;
   result.root = std::move(stack_.front());
   result.unknown = std::move(unknown_in_order_);
-  containers_.clear();
   return result;
 }
 
@@ -96,7 +67,7 @@ Result<std::vector<Node>> Machine::PopToMark() {
 }
 
 Status Machine::Push(Node node) {
-  if (IsContainer(node)) containers_.push_back(node);
+  containers_.Add(node);
   stack_.push_back(std::move(node));
   return Status::Ok();
 }
@@ -169,11 +140,12 @@ Status Machine::Dup() {
 
 Status Machine::Put(uint32_t index) {
   CAISSON_RETURN_IF_ERROR(Need(1));
-  if (index < memo_.size()) {
-    memo_[index] = stack_.back();
-  } else if (index == memo_.size()) {
-    memo_.push_back(stack_.back());
-    sparse_memo_.erase(index);
+  if (index <= memo_.size()) {
+    if (index == memo_.size()) {
+      memo_.emplace_back();
+      sparse_memo_.erase(index);
+    }
+    if (IsFetched(index)) memo_[index] = stack_.back();
   } else {
     sparse_memo_[index] = stack_.back();
   }
@@ -181,7 +153,7 @@ Status Machine::Put(uint32_t index) {
 }
 
 Status Machine::Get(uint32_t index) {
-  if (index < memo_.size()) {
+  if (index < memo_.size() && IsFetched(index)) {
     stack_.push_back(memo_[index]);
     return Status::Ok();
   }
@@ -328,7 +300,12 @@ Status Machine::Reduce() {
     if (!value) {
       CAISSON_ASSIGN_OR_RETURN(value, semantics_.Call(*global, *tuple));
     }
-    if (value) return Push(std::move(*value));
+    if (value) {
+      // Of a tensor, say, a dozen nodes: not kept until the end.
+      args = Node();
+      containers_.DropUnused();
+      return Push(std::move(*value));
+    }
   } else if (strict_ || callable.As<Object>() == nullptr) {
     return Refused("a call of something that is no global");
   }

@@ -18,23 +18,25 @@
 
 #include "caisson/state.h"
 #include "caisson/status.h"
+#include "core/formats/pickle/containers.h"
 #include "core/formats/pickle/unpickler.h"
 
 namespace caisson::pickle {
 
 class Machine {
  public:
-  // `input_bytes` bounds what calls may copy.
-  Machine(Semantics& semantics, const Options& options, size_t input_bytes);
-  ~Machine();
+  // `input_bytes` bounds what calls may copy. `fetched`: the memo entries
+  // below `input_bytes` that will be fetched; the others are not kept.
+  Machine(Semantics& semantics, const Options& options, size_t input_bytes,
+          std::vector<bool> fetched);
 
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
   bool stopped() const { return stopped_; }
 
-  // The result. kCorrupt if anything that was built contains itself or is
-  // nested too deeply. REQUIRES: stopped().
+  // The result. kInvalidArgument if anything that was built, and not used up
+  // by a call, contains itself or is nested too deeply. REQUIRES: stopped().
   Result<Unpickled> Take();
 
   Status Push(Node node);
@@ -74,6 +76,10 @@ class Machine {
   // The items above the last mark, which goes too.
   Result<std::vector<Node>> PopToMark();
 
+  bool IsFetched(uint32_t index) const {
+    return index < fetched_.size() && fetched_[index];
+  }
+
   Status AppendAll(std::vector<Node> items);
   Status SetAll(std::vector<Node> items);
   // Objects of unknown or counting classes, to which items may be added.
@@ -91,11 +97,13 @@ class Machine {
 
   std::vector<Node> stack_;
   std::vector<size_t> marks_;  // sizes of the stack
-  // The memo: indices that came in order, and the others.
+  // The memo: indices that came in order, None where it will not be fetched,
+  // and the others.
   std::vector<Node> memo_;
   std::unordered_map<uint32_t, Node> sparse_memo_;
-  // Every container that was made: what frees them without recursion.
-  std::vector<Node> containers_;
+  const std::vector<bool> fetched_;
+  // Behind stack_ and memo_, before which it goes.
+  Containers containers_;
   std::set<std::pair<std::string, std::string>> unknown_;
   std::vector<Global> unknown_in_order_;
 };

@@ -18,7 +18,7 @@ constexpr size_t kMaxText = std::numeric_limits<uint32_t>::max();
 }  // namespace
 
 Result<std::vector<std::byte>> Pickler::Run(const Node& root) {
-  CAISSON_RETURN_IF_ERROR(MeasureTree(root).status());
+  CAISSON_RETURN_IF_ERROR(CheckTree(root));
   CAISSON_RETURN_IF_ERROR(Save(root));
   return emitter_.Stop();
 }
@@ -28,8 +28,10 @@ Status Pickler::Save(const Node& node) {
     emitter_.Op(Opcode::kNone);
     return Status::Ok();
   }
-  if (emitter_.Recall(node.identity())) return Status::Ok();
-  return SaveValue(node);
+  // A str is memoised as the Text that it holds.
+  const bool known =
+      node.As<Text>() == nullptr && emitter_.Recall(node.identity());
+  return known ? Status::Ok() : SaveValue(node);
 }
 
 Status Pickler::SaveValue(const Node& node) {

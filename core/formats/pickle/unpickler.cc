@@ -13,6 +13,7 @@
 #include "core/base/status_macros.h"
 #include "core/base/utf8.h"
 #include "core/formats/pickle/machine.h"
+#include "core/formats/pickle/memo_scan.h"
 #include "core/formats/pickle/opcodes.h"
 
 namespace caisson::pickle {
@@ -28,7 +29,8 @@ class Unpickler {
  public:
   Unpickler(std::span<const std::byte> bytes, Semantics& semantics,
             const Options& options)
-      : cursor_(bytes), machine_(semantics, options, bytes.size()) {
+      : cursor_(bytes),
+        machine_(semantics, options, bytes.size(), FetchedEntries(bytes)) {
     strict_ = options.strict;
   }
 

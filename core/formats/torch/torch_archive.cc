@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/formats/torch/torch_archive.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/status_macros.h"
@@ -38,15 +39,19 @@ Result<TorchArchive> TorchArchive::Open(const ByteSource& source) {
     const bool is_folder = entry.name == folder && entry.bytes == 0;
     if (!is_folder) archive.entries_.push_back(std::move(entry));
   }
+  archive.by_name_.reserve(archive.entries_.size());
   for (size_t i = 0; i < archive.entries_.size(); ++i) {
-    archive.by_name_.emplace(archive.RecordName(archive.entries_[i]), i);
+    archive.by_name_.emplace_back(archive.RecordName(archive.entries_[i]), i);
   }
+  std::ranges::sort(archive.by_name_);
   return archive;
 }
 
 const zip::Entry* TorchArchive::Find(std::string_view name) const {
-  const auto found = by_name_.find(name);
-  return found != by_name_.end() ? &entries_[found->second] : nullptr;
+  const auto found = std::ranges::lower_bound(
+      by_name_, name, {}, &std::pair<std::string_view, size_t>::first);
+  const bool same = found != by_name_.end() && found->first == name;
+  return same ? &entries_[found->second] : nullptr;
 }
 
 Piece PieceOf(const zip::Entry& entry) {

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "caisson/status.h"
@@ -45,7 +45,7 @@ class TorchArchive {
 
   std::string prefix_;
   std::vector<zip::Entry> entries_;
-  std::map<std::string_view, size_t> by_name_;
+  std::vector<std::pair<std::string_view, size_t>> by_name_;  // sorted
 };
 
 // Where an entry's bytes lie, counted as elements of one byte. A stored CRC of

@@ -7,9 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
+#include "core/base/identity_map.h"
 #include "core/base/status_macros.h"
 #include "core/formats/pickle/unpickler.h"
 #include "core/formats/torch/torch_archive.h"
@@ -143,6 +144,10 @@ class Parser {
   }
 
   Status PlaceStorages(ByteOrder order) {
+    const size_t count = semantics_.storages().size();
+    parsed_.layout.storages.reserve(count);
+    by_handle_.Reserve(count);
+    placed_.resize(archive_.entries().size());
     for (const PickledStorage& pickled : semantics_.storages()) {
       const std::string name = "data/" + pickled.key;
       const uint64_t bytes = pickled.handle->region.bytes;
@@ -163,7 +168,9 @@ class Parser {
       piece.elems = bytes / width;
       piece.order = order;
       storage.pieces.push_back(piece);
-      by_handle_.emplace(pickled.handle.get(), parsed_.layout.storages.size());
+      by_handle_.TryEmplace(pickled.handle.get(),
+                            parsed_.layout.storages.size());
+      placed_[entry - archive_.entries().data()] = true;
       parsed_.layout.storages.push_back(std::move(storage));
     }
     return Status::Ok();
@@ -185,13 +192,14 @@ class Parser {
       return Status::Unsupported(std::string(named.error().message()))
           .WithContext(source_.name() + ": " + What("data.pkl"));
     }
+    parsed_.layout.tensors.reserve(named->size());
     for (NamedTensor& tensor : *named) {
       TensorLayout placed;
       placed.view = *tensor.view;
       placed.view.spec.name = Join(tensor.path);
       placed.path = std::move(tensor.path);
       // Every storage that the pickle names was placed.
-      placed.storage = by_handle_.find(tensor.view->storage.get())->second;
+      placed.storage = *by_handle_.Find(tensor.view->storage.get());
       parsed_.layout.tensors.push_back(std::move(placed));
     }
     return Status::Ok();
@@ -199,13 +207,10 @@ class Parser {
 
   // Everything else that has a checksum, so that verify reads all bytes.
   void PlaceOthers() {
-    std::unordered_map<std::string_view, bool> placed;
-    for (const StorageLayout& storage : parsed_.layout.storages) {
-      placed.emplace(storage.record, true);
-    }
-    for (const zip::Entry& entry : archive_.entries()) {
+    for (size_t i = 0; i < placed_.size(); ++i) {
+      if (placed_[i]) continue;
+      const zip::Entry& entry = archive_.entries()[i];
       const std::string_view name = archive_.RecordName(entry);
-      if (placed.contains(name)) continue;
       const bool extra =
           std::ranges::find(kOwnRecords, name) == std::end(kOwnRecords);
       parsed_.layout.others.push_back(
@@ -218,7 +223,8 @@ class Parser {
   const TorchArchive archive_;
   const ParseOptions options_;
   TorchSemantics semantics_;
-  std::unordered_map<const Storage*, size_t> by_handle_;
+  IdentityMap<size_t> by_handle_;
+  std::vector<bool> placed_;  // parallel to the entries: holds a storage
   ParsedArchive parsed_;
 };
 

@@ -61,11 +61,11 @@ Status TorchRules::EmitId(const StorageHandle& storage,
                           pickle::Pickler& pickler) {
   const uint64_t bytes = storage->region.bytes;
   const auto [known, added] =
-      by_handle_.try_emplace(storage.get(), storages_.size());
+      by_handle_.TryEmplace(storage.get(), storages_.size());
   if (added) {
     storages_.push_back({storage, std::to_string(storages_.size()), dtype});
   }
-  const SavedStorage& saved = storages_[known->second];
+  const SavedStorage& saved = storages_[*known];
   if (saved.dtype != dtype) {
     return Status::InvalidArgument(
         "one storage seen as " + ClassName(saved.dtype) + " and as " +

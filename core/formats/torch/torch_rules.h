@@ -6,11 +6,11 @@
 
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "caisson/state.h"
 #include "caisson/status.h"
+#include "core/base/identity_map.h"
 #include "core/formats/pickle/pickler.h"
 
 namespace caisson::torch {
@@ -42,7 +42,7 @@ class TorchRules : public pickle::ReduceRules {
   Status EmitTensorArgs(const TensorView& view, pickle::Pickler& pickler);
 
   std::vector<SavedStorage> storages_;
-  std::unordered_map<const Storage*, size_t> by_handle_;
+  IdentityMap<size_t> by_handle_;
   const Text tag_ = "storage";  // one object, as it is a constant in Python
 };
 

@@ -123,6 +123,7 @@ class TorchParts : public PartStream {
         return a->key.str() < b->key.str();
       });
     }
+    plans_.reserve(plans_.size() + order.size() + 2);
     for (const SavedStorage* storage : order) {
       Plan plan;
       plan.name = "data/" + storage->key.str();
@@ -195,7 +196,9 @@ class TorchParts : public PartStream {
       const auto digits = IdDigits(record, known);
       const auto content = std::as_bytes(std::span(digits));
       std::ranges::copy(content, dst.begin());
-      std::ranges::copy(zip_.Descriptor(record, Stored(Crc32(0, content))),
+      Closed& closed = closed_[record];
+      closed.crc32 = Crc32(0, content);  // for the directory, which comes later
+      std::ranges::copy(zip_.Descriptor(record, CrcOf(closed, known)),
                         dst.begin() + SerializationId::kBytes);
       return Status::Ok();
     };
@@ -224,13 +227,9 @@ class TorchParts : public PartStream {
 
   std::vector<uint32_t> AllCrcs(const Facts& facts) const {
     std::vector<uint32_t> crcs;
+    crcs.reserve(closed_.size());
     for (size_t record = 0; record < closed_.size(); ++record) {
-      if (plans_[record].is_id) {
-        const auto digits = IdDigits(record, facts);
-        crcs.push_back(Stored(Crc32(0, std::as_bytes(std::span(digits)))));
-      } else {
-        crcs.push_back(CrcOf(closed_[record], facts));
-      }
+      crcs.push_back(CrcOf(closed_[record], facts));
     }
     return crcs;
   }

@@ -55,8 +55,8 @@ class HeaderReader {
     entry.name.assign(reinterpret_cast<const char*>(&header[kCentralBytes]),
                       name_bytes);
     CAISSON_RETURN_IF_ERROR(CheckName(entry.name));
-    CAISSON_RETURN_IF_ERROR(CheckFeatures(source_, offset_, What(entry),
-                                          entry.flags, entry.method));
+    CAISSON_RETURN_IF_ERROR(CheckFeatures(source_, offset_, entry.name,
+                                          kCentral, entry.flags, entry.method));
     const auto disk = LoadLittle<uint16_t>(&header[34]);
     if (disk != 0) {
       return Unsupported(
@@ -143,7 +143,8 @@ class HeaderReader {
 }  // namespace
 
 Status CheckFeatures(const ByteSource& source, uint64_t offset,
-                     std::string_view what, uint16_t flags, uint16_t method) {
+                     std::string_view record, std::string_view part,
+                     uint16_t flags, uint16_t method) {
   struct Feature {
     uint16_t flag;
     std::string_view name;
@@ -156,11 +157,11 @@ Status CheckFeatures(const ByteSource& source, uint64_t offset,
   };
   for (const Feature& feature : kLacking) {
     if (flags & feature.flag) {
-      return Unsupported(source, offset, what, feature.name);
+      return Unsupported(source, offset, PartLabel(record, part), feature.name);
     }
   }
   if (method != kMethodStored && method != kMethodDeflate) {
-    return Unsupported(source, offset, what,
+    return Unsupported(source, offset, PartLabel(record, part),
                        "compression method " + std::to_string(method));
   }
   return Status::Ok();

@@ -14,9 +14,10 @@
 namespace caisson::zip {
 
 // kUnsupported if a record's `flags` or `method` ask for what we lack. Both
-// the central and the local header must pass: they may differ.
+// the central and the local header, `part`, must pass: they may differ.
 Status CheckFeatures(const ByteSource& source, uint64_t offset,
-                     std::string_view what, uint16_t flags, uint16_t method);
+                     std::string_view record, std::string_view part,
+                     uint16_t flags, uint16_t method);
 
 // The entries in directory order, Entry::data_offset unset: exactly
 // place.entries headers that fill the directory exactly.

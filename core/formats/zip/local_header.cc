@@ -129,8 +129,7 @@ class LocalChecker {
     const auto flags = LoadLittle<uint16_t>(&header[6]);
     const auto method = LoadLittle<uint16_t>(&header[8]);
     CAISSON_RETURN_IF_ERROR(CheckFeatures(source_, entry_.header_offset,
-                                          PartLabel(entry_.name, kLocal), flags,
-                                          method));
+                                          entry_.name, kLocal, flags, method));
     if (method != entry_.method) {
       return Corrupt(Expected("method", entry_.method, method));
     }

@@ -67,6 +67,7 @@ std::vector<std::byte> ZipWriter::BeginEntry(Entry entry) {
       PaddingFor(entry.offset, entry.name.size(), entry.bytes, alignment_);
   const uint64_t zip64 = LocalZip64Bytes(entry.offset, entry.bytes);
   ByteSink sink;
+  sink.Reserve(kLocalBytes + entry.name.size() + zip64 + 4 + padding);
   sink.PutLittle(kLocalSignature);
   sink.PutLittle(VersionFor(entry.method));
   sink.PutLittle(FlagsFor(entry.bytes));
@@ -96,6 +97,7 @@ std::vector<std::byte> ZipWriter::Descriptor(size_t record,
   if (width == 0) return {};
   const Entry& entry = records_[record];
   ByteSink sink;
+  sink.Reserve(width);
   sink.PutLittle(kDescriptorSignature);
   sink.PutLittle(crc32);
   if (width == kDescriptor64Bytes) {
@@ -120,6 +122,7 @@ uint64_t ZipWriter::FinishBytes() const {
 std::vector<std::byte> ZipWriter::Finish(uint64_t offset,
                                          std::span<const uint32_t> crcs) const {
   ByteSink sink;
+  sink.Reserve(FinishBytes());
   for (size_t i = 0; i < records_.size(); ++i) {
     const Entry& entry = records_[i];
     sink.PutLittle(kCentralSignature);
