@@ -5,7 +5,7 @@ engine.py --matrix-tool PATH [--count N] [--every N] [--seed N]
   torch.save writes N random states and the special ones; the tool loads each
   and saves it with engines of many sizes, threads and queues. All files must
   be the stock files. Each engine saves every N-th state (default 8), another
-  share of them for each engine; 1 takes a quarter of an hour.
+  share of them for each engine.
 
 Exit status: as run.py.
 """
