@@ -89,6 +89,11 @@ struct LoadOptions {
   // so that the state can be looked at and written again. Default: refuse it.
   bool keep_unknown = false;
 
+  // Which tensors are read: those whose joined names one of these globs covers,
+  // as in Cast. The others stay in the state as they are in the file, without
+  // memory; a storage that any covered tensor views is read. Empty: all.
+  std::vector<std::string> names = {};
+
   // Let tensors lie in a private mapping of the file instead of reading them:
   // opening takes no time, pages come when they are touched, and what is
   // written to them is this process's own. Nothing is checked; Verify() is for
@@ -192,12 +197,12 @@ class Reader {
   //
   // Errors: those of Read; kUnsupported, naming it, if the file uses a global
   // that torch.load(weights_only=True) would refuse and options do not keep it.
-  // Before the first byte of a storage is read, for casts: kNotFound for a glob
-  // that covers no tensor; kInvalidArgument for a dtype or, if that is all it
-  // covers, tensors that are not floating, and for views of one storage that
-  // would get different dtypes; kUnsupported, naming the tensor, for a pair of
-  // dtypes that has no kernel, and for a tensor whose dtype is not that of its
-  // storage or is told elsewhere in the file too.
+  // Before the first byte of a storage is read: kNotFound for a glob that
+  // covers no tensor; for casts, kInvalidArgument for a dtype or, if that is
+  // all it covers, tensors that are not floating, and for views of one storage
+  // that would get different dtypes; kUnsupported, naming the tensor, for a
+  // pair of dtypes that has no kernel, and for a tensor whose dtype is not that
+  // of its storage or is told elsewhere in the file too.
   Result<State> Load(const LoadOptions& options = {}) const;
 
   // Fills the tensors of `state`, which has the same paths, from the file;

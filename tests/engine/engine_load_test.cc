@@ -276,6 +276,35 @@ TEST(EngineLoad, MapsTensorsWhereTheyLie) {
   EXPECT_TRUE(FileOf(cast) == FileOf(read));
 }
 
+TEST(EngineLoad, ReadsOnlyTheNamesThatAreAskedFor) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  Engine engine = MakeEngine(kModes[1]);
+  LoadOptions options;
+  options.names = {"large.1", "b", "small.5*"};
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded, engine.Load(path, options));
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto expected, state.Tensors());
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto found, loaded.Tensors());
+  ASSERT_EQ(found.size(), expected.size());
+  int read = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::string name = Join(found[i].path);
+    const bool asked = name == "large.1" || name == "a" || name == "b" ||
+                       name.starts_with("small.5");
+    if (expected[i].view->spec.bytes() == 0) continue;
+    EXPECT_EQ(found[i].view->storage->resident(), asked) << name;
+    if (!asked) continue;
+    ++read;
+    EXPECT_TRUE(PlainGather(*found[i].view) == PlainGather(*expected[i].view))
+        << name;
+  }
+  EXPECT_GT(read, 100);
+  options.names = {"large.*", "nothing*"};
+  EXPECT_THAT(engine.Load(path, options).status(),
+              StatusIs(StatusCode::kNotFound, HasSubstr("'nothing*'")));
+}
+
 TEST(EngineLoad, MapsNothingButFiles) {
   CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
                                OpenBytes(FileOf(LargeState())));

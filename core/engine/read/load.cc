@@ -6,11 +6,13 @@
 #include <new>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "caisson/reader.h"
 #include "core/base/endian.h"
+#include "core/base/glob.h"
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
@@ -61,6 +63,24 @@ bool CanLieInFile(const StorageLayout& storage, uint64_t start) {
   const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
   return piece.encoding == Encoding::kRaw && !swapped && storage.bytes > 0 &&
          (start + piece.offset) % width == 0;
+}
+
+// The storages of the tensors that `globs` cover.
+//
+// Errors: kNotFound for a glob that covers none.
+Result<std::unordered_set<const Storage*>> Covered(
+    const Layout& layout, const std::vector<std::string>& globs) {
+  std::unordered_set<const Storage*> covered;
+  for (const std::string& glob : globs) {
+    bool any = false;
+    for (const TensorLayout& tensor : layout.tensors) {
+      if (!GlobMatches(glob, tensor.view.spec.name)) continue;
+      any = true;
+      covered.insert(layout.storages[tensor.storage].handle.get());
+    }
+    if (!any) return Status::NotFound("no tensor '" + glob + "'");
+  }
+  return covered;
 }
 
 // All of the file that `source` reads.
@@ -115,6 +135,8 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
       });
 
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
+  const auto covered = Covered(layout, options.names);
+  if (!covered) return covered.error().WithContext(source.name());
   std::shared_ptr<const FileMapping> mapping;
   if (options.map) {
     CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(source));
@@ -123,6 +145,9 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   for (const StorageLayout& storage : layout.storages) {
     const auto found = copies.find(storage.handle.get());
     if (found == copies.end()) continue;  // the pickle drops it again
+    if (!options.names.empty() && !covered->contains(storage.handle.get())) {
+      continue;
+    }
     Storage& copy = *found->second;
     const auto cast = casts.find(storage.handle.get());
     if (mapping != nullptr && cast == casts.end() &&
