@@ -120,6 +120,10 @@ void StagingPool::Shutdown() {
   shared_->returned.notify_all();
 }
 
+std::span<std::byte> StagingPool::memory() const {
+  return shared_->memory.bytes();
+}
+
 size_t StagingPool::block_bytes() const { return shared_->block_bytes; }
 
 size_t StagingPool::blocks() const { return shared_->blocks; }

@@ -82,6 +82,9 @@ class StagingPool {
   // kCancelled. Leased blocks stay valid. May be called more than once.
   void Shutdown();
 
+  // All blocks; for who wants the kernel to know them.
+  std::span<std::byte> memory() const;
+
   size_t block_bytes() const;
   size_t blocks() const;
   size_t available() const;  // not leased at this moment

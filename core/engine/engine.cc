@@ -64,6 +64,7 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
   }
   if (queue_ == nullptr) {
     CAISSON_ASSIGN_OR_RETURN(queue_, MakeQueue(options_));
+    queue_->Register(pool_->memory());
   }
   std::unique_ptr<WorkerPool>& workers =
       priority == Priority::kBatch ? batch_workers_ : workers_;

@@ -17,6 +17,7 @@
 #include "caisson/engine.h"
 #include "core/base/byte_source.h"
 #include "core/device/staging_pool.h"
+#include "core/engine/machinery.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"

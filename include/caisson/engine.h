@@ -79,8 +79,9 @@ struct SaveOptions {
   ProgressCallback progress = {};
 };
 
-// Time that a stage of a save or load waited for others, in seconds; what is
-// left is its own work. The stage that never waits is the one that limits.
+// Where the time of a save went, in seconds. Stages run at the same time: their
+// sum may exceed that of the save. A save that waited for memory most of the
+// time was as fast as its transfers; one that did not was held up by the copy.
 struct StageTimes {
   double copy = 0;         // of all threads together, copying and checking
   double transfer = 0;     // of all transfers together, from submit to done

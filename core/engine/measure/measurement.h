@@ -47,7 +47,7 @@ class Measurement {
 
   // Each runs one round of what it is named after.
   Status MemoryRound();
-  Status DiskRound();
+  Status DiskRound(bool raw_first);
   Status LoadStages(const std::string& path);
   Status AsyncRound(Engine& engine);
 

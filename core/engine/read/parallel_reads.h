@@ -12,9 +12,9 @@
 #include <cstdint>
 #include <functional>
 
+#include "core/engine/machinery.h"
 #include "core/engine/read/read_plan.h"
 #include "core/engine/read/read_task.h"
-#include "core/engine/write/save_pipeline.h"
 #include "core/io/file.h"
 
 namespace caisson {

@@ -16,21 +16,12 @@
 
 #include "caisson/engine.h"
 #include "caisson/status.h"
-#include "core/device/staging_pool.h"
-#include "core/engine/worker_pool.h"
+#include "core/engine/machinery.h"
 #include "core/engine/write/part_writer.h"
 #include "core/formats/format.h"
 #include "core/io/file.h"
-#include "core/io/io_queue.h"
 
 namespace caisson {
-
-// What a save works with; all of it is kept by the engine.
-struct Machinery {
-  StagingPool& pool;
-  WorkerPool& workers;
-  IoQueue& queue;
-};
 
 struct SaveHooks {
   // Looked at between windows: true ends the save with kCancelled.
