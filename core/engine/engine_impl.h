@@ -57,17 +57,15 @@ class Engine::Impl {
                  const Function& function)
       -> decltype(function(std::declval<ReadExecutor&>()));
 
+ private:
+  class Turn;
+
   // What loads and saves work with, made when first asked for and kept.
   Result<Machinery> MachineryFor(Priority priority);
-
-  const EngineOptions& options() const { return options_; }
 
   // Whether files of `directory` are written past the page cache, which is
   // tried with the first of them, `file`, while it is empty.
   Result<bool> MayBeDirect(const std::string& directory, File& file);
-
- private:
-  class Turn;
 
   // Waits until no save is running, if need be, and counts as one from then
   // on. False if one is running.

@@ -40,7 +40,7 @@ class Ticket::Shared {
   void Cancel() { cancelled_ = true; }
 
  private:
-  const Stopwatch since_;
+  const Stopwatch since_{};
   std::atomic<uint64_t> total_{0};
   std::atomic<uint64_t> written_{0};
   std::atomic<bool> cancelled_{false};

@@ -71,7 +71,7 @@ class Measurement {
 
   const MeasureOptions options_;
   const bool with_stages_;
-  const Stopwatch since_;
+  const Stopwatch since_{};
 
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> async_workers_;

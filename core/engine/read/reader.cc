@@ -99,7 +99,15 @@ Reader::Impl::Impl(ByteSource file, Layout parsed,
 
 std::span<const Reader::Impl::Named> Reader::Impl::AllNamed(
     std::string_view name) const {
-  return std::ranges::equal_range(by_name_, name, {}, &Named::first);
+  const auto first =
+      std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                       [](const Named& named, std::string_view key) {
+                         return named.first < key;
+                       });
+  const auto last =
+      std::find_if(first, by_name_.end(),
+                   [&](const Named& named) { return named.first != name; });
+  return {first, last};
 }
 
 Status Reader::Impl::CheckGlobals() const {
