@@ -53,7 +53,9 @@ if(NOT CAISSON_BENCH STREQUAL OFF)
   endif()
 endif()
 
-# CUDA 12: optional, compiled wherever nvcc is found.
+# CUDA 12: optional, compiled wherever nvcc is found. For sm_90, unless
+# CMAKE_CUDA_ARCHITECTURES says otherwise: 80, 86, 89 and 90 work, and with CUDA
+# 12.8 also 100 and 120; "80;86;89;90;100;120" makes one binary for them all.
 set(CAISSON_HAVE_CUDA OFF)
 if(NOT CAISSON_CUDA STREQUAL OFF)
   include(CheckLanguage)

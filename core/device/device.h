@@ -19,6 +19,9 @@ struct DeviceProperties {
   uint64_t memory_bytes = 0;  // in all, not what is free now
   int major = 0;              // compute capability: 9.0 is major 9, minor 0
   int minor = 0;
+  int processors = 0;      // streaming multiprocessors
+  std::string uuid;        // 32 hex digits, the same in every process
+  std::string pci_bus_id;  // "0000:1b:00.0"
 };
 
 // Every CUDA device that this process may use, never empty; the index is the

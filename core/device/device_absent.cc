@@ -2,6 +2,7 @@
 //
 // The build without CUDA.
 #include "core/device/device.h"
+#include "core/device/device_runtime.h"
 
 namespace caisson {
 namespace {
@@ -13,6 +14,8 @@ constexpr char kReason[] = "built without CUDA";
 Result<std::vector<DeviceProperties>> CudaDevices() {
   return Status::Unavailable(kReason);
 }
+
+Result<DeviceRuntime*> CudaRuntime() { return Status::Unavailable(kReason); }
 
 std::string CudaSummary() { return kReason; }
 

@@ -5,6 +5,8 @@
 // failing to start the program.
 #include <cuda_runtime_api.h>
 
+#include <cstdio>
+
 #include "core/base/status_macros.h"
 #include "core/device/cuda_native.h"
 #include "core/device/device.h"
@@ -16,6 +18,23 @@ namespace {
 std::string VersionText(int version) {
   return std::to_string(version / 1000) + "." +
          std::to_string(version % 1000 / 10);
+}
+
+std::string HexDigits(const cudaUUID_t& uuid) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const char byte : uuid.bytes) {
+    text += kDigits[static_cast<unsigned char>(byte) >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string PciBusId(const cudaDeviceProp& properties) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%04x:%02x:%02x.0", properties.pciDomainID,
+                properties.pciBusID, properties.pciDeviceID);
+  return text;
 }
 
 // 0 where no driver is installed.
@@ -49,7 +68,9 @@ Result<std::vector<DeviceProperties>> CudaDevices() {
         cudaGetDeviceProperties(&properties, ordinal),
         "ask for the properties of cuda:" + std::to_string(ordinal)));
     devices.push_back({properties.name, properties.totalGlobalMem,
-                       properties.major, properties.minor});
+                       properties.major, properties.minor,
+                       properties.multiProcessorCount,
+                       HexDigits(properties.uuid), PciBusId(properties)});
   }
   return devices;
 }

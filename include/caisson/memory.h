@@ -32,6 +32,12 @@ struct Stream {
   void* native = nullptr;
 };
 
+// A stream and the device it is of.
+struct DeviceStream {
+  Device device;
+  Stream stream;
+};
+
 // A run of bytes in one memory space. Does not own them.
 struct Region {
   std::byte* data = nullptr;
