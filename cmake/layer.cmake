@@ -9,7 +9,4 @@ function(caisson_layer name)
     PUBLIC ${PROJECT_SOURCE_DIR}/include
     PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(caisson_${name} PRIVATE caisson_warnings)
-  # nvcc with CMake 3.25 knows no C++20 by name.
-  target_compile_options(caisson_${name} PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 endfunction()

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "kernels/checked_step.h"
 #include "kernels/cpu/conversion.h"
 #include "kernels/cpu/gather.h"
 #include "kernels/cpu/stream_copy.h"
@@ -25,13 +26,10 @@ namespace caisson::cpu {
 // pay more for the ends of their CRCs.
 inline constexpr size_t kBlockBytes = 4 * 1024;
 
-// What a step does to every job. Widths are powers of two.
+// What a step does to every job.
 struct Pass {
-  size_t src_width = 1;  // bytes of an element
-  size_t dst_width = 1;
-  size_t swap = 1;  // bytes of the unit to reverse; 1: none
+  CheckedStep step;
   std::optional<Conversion> conversion;
-  bool crc_of_dst = false;  // else of what was read; the same if none changes
 
   // Set by Size(), so that a batch of small jobs divides once.
   size_t block_elems = 0;   // at the most in a block

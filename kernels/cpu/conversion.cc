@@ -6,8 +6,6 @@
 #include "kernels/cpu/conversion.h"
 
 #include <algorithm>
-#include <limits>
-#include <string>
 
 namespace caisson::cpu {
 namespace {
@@ -15,93 +13,42 @@ namespace {
 // Elements between two stages, which stay in L1.
 constexpr size_t kHubElems = 1024;
 
-// One of the floating-point types, by its stages. None for float32 itself.
+// One of the floating-point types, by its stages. None for float32 itself, and
+// for integers.
 struct FloatStages {
   std::optional<FloatStage> to_float32;
   std::optional<FloatStage> from_float32;
 };
 
-std::optional<FloatStages> FloatStagesOf(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return FloatStages{};
-    case DType::kFloat64:
-      return FloatStages{FloatStage::kFromFloat64, FloatStage::kToFloat64};
-    case DType::kFloat16:
-      return FloatStages{FloatStage::kFromFloat16, FloatStage::kToFloat16};
-    case DType::kBFloat16:
-      return FloatStages{FloatStage::kFromBFloat16, FloatStage::kToBFloat16};
-    case DType::kFloat8E4M3Fn:
-      return FloatStages{FloatStage::kFromFloat8E4M3,
-                         FloatStage::kToFloat8E4M3};
-    case DType::kFloat8E5M2:
-      return FloatStages{FloatStage::kFromFloat8E5M2,
-                         FloatStage::kToFloat8E5M2};
-    default:
-      return std::nullopt;
+FloatStages StagesOf(Number number) {
+  switch (number) {
+    case Number::kFloat64:
+      return {FloatStage::kFromFloat64, FloatStage::kToFloat64};
+    case Number::kFloat16:
+      return {FloatStage::kFromFloat16, FloatStage::kToFloat16};
+    case Number::kBFloat16:
+      return {FloatStage::kFromBFloat16, FloatStage::kToBFloat16};
+    case Number::kFloat8E4M3:
+      return {FloatStage::kFromFloat8E4M3, FloatStage::kToFloat8E4M3};
+    case Number::kFloat8E5M2:
+      return {FloatStage::kFromFloat8E5M2, FloatStage::kToFloat8E5M2};
+    case Number::kFloat32:
+    case Number::kSigned:
+    case Number::kUnsigned:
+      break;
   }
-}
-
-struct IntegerType {
-  size_t width;
-  bool is_signed;
-};
-
-std::optional<IntegerType> IntegerTypeOf(DType dtype) {
-  switch (dtype) {
-    case DType::kInt64:
-    case DType::kInt32:
-    case DType::kInt16:
-    case DType::kInt8:
-      return IntegerType{ByteWidth(dtype), true};
-    case DType::kUInt64:
-    case DType::kUInt32:
-    case DType::kUInt16:
-    case DType::kUInt8:
-      return IntegerType{ByteWidth(dtype), false};
-    default:
-      return std::nullopt;
-  }
-}
-
-IntegerRange RangeOf(IntegerType type) {
-  const auto bits = static_cast<int>(8 * type.width);
-  const uint64_t all = std::numeric_limits<uint64_t>::max() >> (64 - bits);
-  if (!type.is_signed) return {.least = 0, .most = all};
-  const auto most = static_cast<int64_t>(all >> 1);
-  return {.least = -most - 1, .most = all >> 1};
+  return {};
 }
 
 }  // namespace
 
-Result<Conversion> Conversion::Make(DType from, DType to) {
-  Conversion made;
-  made.from_width_ = ByteWidth(from);
-  made.to_width_ = ByteWidth(to);
-  const auto float_from = FloatStagesOf(from);
-  const auto float_to = FloatStagesOf(to);
-  if (float_from && float_to) {
-    made.to_float32_ = float_from->to_float32;
-    made.from_float32_ = float_to->from_float32;
-    return made;
-  }
-  // The bytes of bool are 0 and 1.
-  const auto integer_from =
-      IntegerTypeOf(from == DType::kBool ? DType::kUInt8 : from);
-  const auto integer_to = IntegerTypeOf(to);
-  if (!integer_from || !integer_to) {
-    return Status::Unsupported("no kernel converts " + std::string(Name(from)) +
-                               " to " + std::string(Name(to)));
-  }
-  made.from_signed_ = integer_from->is_signed;
-  const IntegerRange all = RangeOf(*integer_from);
-  const IntegerRange fits = RangeOf(*integer_to);
-  if (all.least < fits.least || all.most > fits.most) {
-    made.range_ = {.least = std::max(all.least, fits.least),
-                   .most = std::min(all.most, fits.most)};
-  }
-  return made;
-}
+Conversion::Conversion(const NumberConversion& numbers)
+    : from_width_(numbers.from_width),
+      to_width_(numbers.to_width),
+      to_float32_(StagesOf(numbers.from).to_float32),
+      from_float32_(StagesOf(numbers.to).from_float32),
+      from_signed_(numbers.from == Number::kSigned),
+      range_(numbers.range) {}
 
 void Conversion::Run(const std::byte* src, std::byte* dst, size_t elems) const {
   if (!to_float32_ && !from_float32_) {

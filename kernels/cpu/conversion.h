@@ -9,21 +9,15 @@
 #include <cstddef>
 #include <optional>
 
-#include "caisson/dtype.h"
-#include "caisson/status.h"
 #include "kernels/cpu/convert_float.h"
 #include "kernels/cpu/convert_integer.h"
+#include "kernels/number.h"
 
 namespace caisson::cpu {
 
 class Conversion {
  public:
-  // Between float64, float32, float16, bfloat16, float8_e4m3fn and
-  // float8_e5m2; between integers of whole bytes; from bool to those.
-  //
-  // REQUIRES: from != to.
-  // Errors: kUnsupported, naming both types, for any other pair.
-  static Result<Conversion> Make(DType from, DType to);
+  explicit Conversion(const NumberConversion& numbers);
 
   // Converts `elems` elements. Any alignment. An integer out of range keeps
   // its low bytes.
@@ -36,17 +30,15 @@ class Conversion {
   size_t FirstBad(const std::byte* src, size_t elems) const;
 
  private:
-  Conversion() = default;
-
-  size_t from_width_ = 0;  // bytes
-  size_t to_width_ = 0;
+  size_t from_width_;  // bytes
+  size_t to_width_;
 
   // Floating point: to float32 first, unless it is that, and from there on.
   std::optional<FloatStage> to_float32_;
   std::optional<FloatStage> from_float32_;
 
   // Integers, where there is neither.
-  bool from_signed_ = false;
+  bool from_signed_;
   std::optional<IntegerRange> range_;  // none: every element fits
 };
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "caisson/dtype.h"
+#include "kernels/number.h"
 
 namespace caisson::cpu {
 
@@ -19,12 +19,6 @@ namespace caisson::cpu {
 // elements do not grow.
 void ResizeIntegers(size_t from_width, bool from_signed, size_t to_width,
                     const std::byte* src, std::byte* dst, size_t elems);
-
-// The smallest and largest value of an integer type, within those of another.
-struct IntegerRange {
-  int64_t least;  // 0 for unsigned types
-  uint64_t most;
-};
 
 // The first of `elems` integers at `src` outside of `range`, else `elems`.
 //

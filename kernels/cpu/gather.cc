@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Dimensions that follow each other in memory are joined first, so that the
-// innermost loop is as long as the view allows.
+// The view's dimensions are joined where they can be, so that the innermost
+// loop is as long as it allows.
 #include "kernels/cpu/gather.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <string>
 
 namespace caisson::cpu {
 namespace {
@@ -66,76 +64,13 @@ void CopyGrid(const std::byte* src, const Grid& grid, std::byte* dst) {
   }
 }
 
-// OK if the product of `shape` is `elems`.
-Status CheckElems(std::span<const int64_t> shape, size_t elems) {
-  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
-  size_t product = empty ? 0 : 1;
-  for (const int64_t dim : shape) {
-    if (dim < 0) {
-      return Status::InvalidArgument("view with a dimension of " +
-                                     std::to_string(dim));
-    }
-    if (__builtin_mul_overflow(product, static_cast<size_t>(dim), &product)) {
-      return Status::InvalidArgument("view with more than 2^64 elements");
-    }
-  }
-  // The dimensions that are joined count in int64_t.
-  if (product > static_cast<size_t>(std::numeric_limits<int64_t>::max())) {
-    return Status::InvalidArgument("view with more than 2^63 elements");
-  }
-  if (product != elems) {
-    return Status::InvalidArgument("view of " + std::to_string(product) +
-                                   " elements, expected " +
-                                   std::to_string(elems));
-  }
-  return Status::Ok();
-}
-
 }  // namespace
 
-Result<Gather> Gather::Make(const std::byte* src, const Strides& view,
-                            size_t elems, size_t width) {
-  const size_t rank = view.shape.size();
-  if (rank > kMaxRank || view.strides.size() != rank) {
-    return Status::InvalidArgument(
-        "view with " + std::to_string(rank) + " dimensions and " +
-        std::to_string(view.strides.size()) + " strides");
+Gather::Gather(const std::byte* src, const StridedView& view, size_t width)
+    : src_(src), width_(width) {
+  for (const StridedView::Dim& dim : view.dims()) {
+    dims_[rank_++] = {.elems = dim.elems, .stride = dim.stride};
   }
-  if (Status status = CheckElems(view.shape, elems); !status.ok()) {
-    return status;
-  }
-  Gather gather(src, width);
-  if (elems == 0) return gather;
-  for (size_t i = rank; i-- > 0;) {
-    if (view.shape[i] == 1) continue;
-    int64_t stride;
-    if (__builtin_mul_overflow(view.strides[i], int64_t(width), &stride) ||
-        stride == std::numeric_limits<int64_t>::min()) {
-      return Status::InvalidArgument("view with a stride of " +
-                                     std::to_string(view.strides[i]));
-    }
-    gather.Append(view.shape[i], stride);
-  }
-  if (gather.rank_ == 0) gather.Append(1, int64_t(width));
-  return gather;
-}
-
-void Gather::Append(int64_t elems, int64_t stride) {
-  if (rank_ > 0) {
-    Dim& inner = dims_[rank_ - 1];
-    int64_t extent;
-    if (!__builtin_mul_overflow(inner.elems, inner.stride, &extent) &&
-        extent == stride) {
-      inner.elems *= elems;
-      return;
-    }
-  }
-  dims_[rank_++] = {.elems = elems, .stride = stride};
-}
-
-bool Gather::contiguous() const {
-  return rank_ == 0 ||
-         (rank_ == 1 && dims_[0].stride == static_cast<int64_t>(width_));
 }
 
 void Gather::Next(std::byte* dst, size_t elems) {

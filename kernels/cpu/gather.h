@@ -10,25 +10,16 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "caisson/status.h"
-#include "kernels/kernel_table.h"
+#include "kernels/strided_view.h"
 
 namespace caisson::cpu {
 
 class Gather {
  public:
-  static constexpr size_t kMaxRank = 64;
-
   // Of `view`, whose first element is at `src`; elements have `width` bytes.
-  // A stride may be 0 or negative.
   //
-  // Errors: kInvalidArgument if the view has more than kMaxRank dimensions, a
-  // negative one, not one stride for each, or not `elems` elements.
-  static Result<Gather> Make(const std::byte* src, const Strides& view,
-                             size_t elems, size_t width);
-
-  // Whether the elements lie one after the other, from `src` on.
-  bool contiguous() const;
+  // REQUIRES: the view is not empty.
+  Gather(const std::byte* src, const StridedView& view, size_t width);
 
   // Writes the next `elems` elements to `dst`, one after the other.
   //
@@ -69,11 +60,6 @@ class Gather {
     int64_t index = 0;   // of the next element
   };
 
-  Gather(const std::byte* src, size_t width) : src_(src), width_(width) {}
-
-  // Adds a dimension outside of those that are there, or joins it to the last.
-  void Append(int64_t elems, int64_t stride);
-
   // Carries an index that has reached its end, of dimension `i`, outwards.
   void Carry(size_t i);
 
@@ -81,7 +67,7 @@ class Gather {
   size_t width_;
   int64_t offset_ = 0;  // bytes from src_ to the next element
   size_t rank_ = 0;
-  std::array<Dim, kMaxRank> dims_;  // the fastest first
+  std::array<Dim, StridedView::kMaxRank> dims_;  // the fastest first
 };
 
 }  // namespace caisson::cpu

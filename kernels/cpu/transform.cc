@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks a step and its jobs, and hands each to a BlockLoop.
-#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -13,57 +12,22 @@ namespace caisson::cpu {
 namespace {
 
 Result<Pass> PassOf(const Step& step) {
-  for (const DType dtype : {step.from, step.to}) {
-    if (ByteWidth(dtype) == 0) {
-      return Status::InvalidArgument(std::string(Name(dtype)) +
-                                     " elements do not fill whole bytes");
-    }
-  }
+  const Result<CheckedStep> checked = CheckStep(step);
+  if (!checked.has_value()) return checked.error();
   Pass pass;
-  pass.src_width = ByteWidth(step.from);
-  pass.dst_width = ByteWidth(step.to);
+  pass.step = *checked;
+  if (checked->conversion) pass.conversion.emplace(*checked->conversion);
   pass.Size(step.stores);
-  if (step.from != step.to) {
-    if (step.op != Op::kConvert) {
-      return Status::InvalidArgument("only Op::kConvert takes " +
-                                     std::string(Name(step.from)) + " to " +
-                                     std::string(Name(step.to)));
-    }
-    Result<Conversion> conversion = Conversion::Make(step.from, step.to);
-    if (!conversion.has_value()) return conversion.error();
-    pass.conversion = *conversion;
-  }
-  if (step.op == Op::kByteSwap) pass.swap = SwapWidth(step.from);
-  pass.crc_of_dst =
-      (pass.swap > 1 || pass.conversion) && step.crc_of == CrcOf::kStored;
   return pass;
 }
 
 Status Run(const Pass& pass, const Job& job) {
-  size_t bytes;
-  const size_t widest = std::max(pass.src_width, pass.dst_width);
-  if (__builtin_mul_overflow(job.elems, widest, &bytes)) {
-    return Status::InvalidArgument(std::to_string(job.elems) +
-                                   " elements are more than memory");
-  }
-  if (pass.dst_width > pass.src_width && job.src == job.dst && job.elems > 0) {
-    return Status::InvalidArgument("elements widened in place");
-  }
+  const Result<CheckedJob> checked = CheckJob(pass.step, job);
+  if (!checked.has_value()) return checked.error();
+  if (checked->empty) return Status::Ok();
   std::optional<Gather> gather;
-  if (job.view != nullptr) {
-    Result<Gather> made =
-        Gather::Make(job.src, *job.view, job.elems, pass.src_width);
-    if (!made.has_value()) return made.error();
-    if (!made->contiguous()) {
-      if (job.src == job.dst) {
-        return Status::InvalidArgument("strided view gathered in place");
-      }
-      gather = *made;
-    }
-  }
-  if (job.dst == nullptr && job.crc == nullptr && job.bad == nullptr) {
-    return Status::Ok();  // nothing to do
-  }
+  if (checked->view)
+    gather.emplace(job.src, *checked->view, pass.step.src_width);
   BlockLoop loop(pass, job, gather ? &*gather : nullptr);
   loop.Run();
   if (job.crc != nullptr) *job.crc = loop.crc();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every kernel table this machine can run, as parameters of a test: the
-// host's once for each SIMD target of the CPU, and CUDA's.
+// host's once for each SIMD target of the CPU, CUDA's done by the host lane
+// after lane, and CUDA's itself. All of them work on host memory.
 //
 //   using ByteSwapTest = KernelTest;
 //   TEST_P(ByteSwapTest, ...) { ... kernels().transform(...) ... }
@@ -14,22 +15,24 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
 
-#include "caisson/memory.h"
 #include "hwy/targets.h"
 #include "kernels/cpu/targets.h"
 #include "kernels/kernel_table.h"
+#include "tests/support/cuda_lanes.h"
+#include "tests/support/mirrored_cuda.h"
 
 namespace caisson {
 
 struct TableCase {
-  std::string name;  // "cpu_avx2", "cuda"
-  Device device;
-  int64_t simd_target = 0;  // 0: not the host
+  std::string name;  // "cpu_avx2", "cuda_lanes", "cuda"
+  Result<const KernelTable*> (*kernels)();
+  int64_t simd_target = 0;  // 0: not the host's
 };
 
 inline void PrintTo(const TableCase& table, std::ostream* os) {
@@ -40,15 +43,22 @@ inline void PrintTo(const TableCase& table, std::ostream* os) {
 inline std::vector<TableCase> RunnableSimdTargets() {
   std::vector<TableCase> cases;
   for (const cpu::SimdTarget& target : cpu::SimdTargets()) {
-    cases.push_back({"cpu_" + target.name, Device::Cpu(), target.bit});
+    cases.push_back({"cpu_" + target.name,
+                     [] { return KernelsFor(Device::Cpu()); }, target.bit});
   }
   return cases;
 }
 
-// The same and "cuda", which a KernelTest skips where it is unavailable.
+// The same and CUDA's, which a KernelTest skips where it is unavailable. Its
+// arithmetic wants a little-endian host, as CUDA does.
 inline std::vector<TableCase> RunnableTables() {
   std::vector<TableCase> cases = RunnableSimdTargets();
-  cases.push_back({"cuda", Device::Cuda(0)});
+  if (std::endian::native == std::endian::little) {
+    cases.push_back({"cuda_lanes", []() -> Result<const KernelTable*> {
+                       return &CudaLanes();
+                     }});
+  }
+  cases.push_back({"cuda", MirroredCuda});
   return cases;
 }
 
@@ -60,7 +70,7 @@ inline std::string TableName(const testing::TestParamInfo<TableCase>& info) {
 class KernelTest : public testing::TestWithParam<TableCase> {
  protected:
   void SetUp() override {
-    const Result<const KernelTable*> kernels = KernelsFor(GetParam().device);
+    const Result<const KernelTable*> kernels = GetParam().kernels();
     if (!kernels.has_value()) {
       ASSERT_EQ(kernels.error().code(), StatusCode::kUnavailable);
       GTEST_SKIP() << kernels.error().message();
