@@ -59,6 +59,8 @@ constexpr Verb kVerbs[] = {
     {"fp16_to_fp32", Convert(DType::kFloat16, DType::kFloat32, CrcOf::kSource)},
     {"fp32_to_fp8e4m3fn",
      Convert(DType::kFloat32, DType::kFloat8E4M3Fn, CrcOf::kStored)},
+    {"fp8e4m3fn_to_fp32",
+     Convert(DType::kFloat8E4M3Fn, DType::kFloat32, CrcOf::kSource)},
     {"fp64_to_fp32", Convert(DType::kFloat64, DType::kFloat32, CrcOf::kStored)},
 };
 

@@ -25,18 +25,14 @@ inline constexpr uint32_t kSlabBytes = kRowBytes * kSlabRows;
 
 class Crc32Column {
  public:
-  // Takes the next words of the column, of the rows [first, first + count) of
-  // a slab. Slabs come whole, their rows in order.
-  template <int first, int count>
-  CAISSON_HOST_DEVICE void Add(const uint32_t* words) {
+  // Takes the next word of the column, of that row of a slab. Slabs come whole,
+  // their rows in order.
+  CAISSON_HOST_DEVICE void Add(int row, uint32_t word) {
     constexpr int taps[] = {26, 23, 22, 16, 12, 11, 10, 8, 7, 5, 4, 2, 1};
+    word ^= At(row);
     CAISSON_UNROLL
-    for (int i = first; i < first + count; ++i) {
-      uint32_t next = words[i - first] ^ At(i);
-      CAISSON_UNROLL
-      for (int k = 0; k < 13; ++k) next ^= At(i + taps[k]);
-      At(i) = next;
-    }
+    for (int k = 0; k < 13; ++k) word ^= At(row + taps[k]);
+    At(row) = word;
   }
 
   // Takes the column's last slab, of which row i is words[i * stride]. Returns

@@ -16,10 +16,16 @@ enum class FastKind : uint8_t {
   kSwap2,
   kSwap4,
   kSwap8,
-  kToBFloat16,  // from float32
+  kToBFloat16,  // from float32, as are the next
   kToFloat16,
-  kFromBFloat16,  // to float32
+  kToFloat8E5M2,
+  kToFloat8E4M3,
+  kFloat64ToFloat32,
+  kFromBFloat16,  // to float32, as are the next
   kFromFloat16,
+  kFromFloat8E5M2,
+  kFromFloat8E4M3,
+  kFloat32ToFloat64,
 };
 
 template <class T>
@@ -27,8 +33,43 @@ struct TypeTag {
   using type = T;
 };
 
+// Calls `function` with the TypeTag of the codec of `kind`. False if the kind
+// has none.
+template <class Function>
+bool WithCodec(FastKind kind, const Function& function) {
+  switch (kind) {
+    case FastKind::kToBFloat16:
+    case FastKind::kFromBFloat16:
+      function(TypeTag<BFloat16Codec>());
+      return true;
+    case FastKind::kToFloat16:
+    case FastKind::kFromFloat16:
+      function(TypeTag<Float16Codec>());
+      return true;
+    case FastKind::kToFloat8E5M2:
+    case FastKind::kFromFloat8E5M2:
+      function(TypeTag<Float8E5M2Codec>());
+      return true;
+    case FastKind::kToFloat8E4M3:
+    case FastKind::kFromFloat8E4M3:
+      function(TypeTag<Float8E4M3Codec>());
+      return true;
+    case FastKind::kFloat64ToFloat32:
+    case FastKind::kFloat32ToFloat64:
+      function(TypeTag<DoubleCodec>());
+      return true;
+    default:
+      return false;
+  }
+}
+
+constexpr bool Narrows(FastKind kind) {
+  return kind >= FastKind::kToBFloat16 && kind <= FastKind::kFloat64ToFloat32;
+}
+
 // Calls `function` with the TypeTag of the words of `kind`, whose CRC is that
-// of the source or of what is stored. False if there are none.
+// of the source or of what is stored. False if there are none: conversions
+// have words for the CRC of their narrow side, which is the file's.
 template <class Function>
 bool WithWords(FastKind kind, bool of_source, const Function& function) {
   switch (kind) {
@@ -49,20 +90,15 @@ bool WithWords(FastKind kind, bool of_source, const Function& function) {
       of_source ? function(TypeTag<SwapWords<8, true>>())
                 : function(TypeTag<SwapWords<8, false>>());
       return true;
-    case FastKind::kToBFloat16:
-      if (!of_source) function(TypeTag<NarrowWords<BFloat16Codec>>());
-      return !of_source;
-    case FastKind::kToFloat16:
-      if (!of_source) function(TypeTag<NarrowWords<Float16Codec>>());
-      return !of_source;
-    case FastKind::kFromBFloat16:
-      if (of_source) function(TypeTag<WidenWords<BFloat16Codec>>());
-      return of_source;
-    case FastKind::kFromFloat16:
-      if (of_source) function(TypeTag<WidenWords<Float16Codec>>());
-      return of_source;
+    default:
+      break;
   }
-  return false;
+  if (Narrows(kind) == of_source) return false;
+  return WithCodec(kind, [&](auto tag) {
+    using Codec = typename decltype(tag)::type;
+    of_source ? function(TypeTag<WidenWords<Codec>>())
+              : function(TypeTag<NarrowWords<Codec>>());
+  });
 }
 
 // The same with packs, which have no CRC.
@@ -83,20 +119,14 @@ bool WithPacks(FastKind kind, const Function& function) {
     case FastKind::kSwap8:
       function(TypeTag<SwapPacks<8>>());
       return true;
-    case FastKind::kToBFloat16:
-      function(TypeTag<NarrowPacks<BFloat16Codec>>());
-      return true;
-    case FastKind::kToFloat16:
-      function(TypeTag<NarrowPacks<Float16Codec>>());
-      return true;
-    case FastKind::kFromBFloat16:
-      function(TypeTag<WidenPacks<BFloat16Codec>>());
-      return true;
-    case FastKind::kFromFloat16:
-      function(TypeTag<WidenPacks<Float16Codec>>());
-      return true;
+    default:
+      break;
   }
-  return false;
+  return WithCodec(kind, [&](auto tag) {
+    using Codec = typename decltype(tag)::type;
+    Narrows(kind) ? function(TypeTag<NarrowPacks<Codec>>())
+                  : function(TypeTag<WidenPacks<Codec>>());
+  });
 }
 
 }  // namespace caisson::cuda

@@ -13,9 +13,7 @@
 
 namespace caisson::cuda {
 
-struct alignas(16) FourWords {
-  uint32_t words[4];
-};
+using FourWords = WordPack<4>;
 
 struct CopyPacks {
   using In = FourWords;
@@ -41,20 +39,37 @@ struct SwapPacks {
 template <class Codec>
 struct NarrowPacks {
   using In = FourWords;
-  using Out = TwoWords;
-  CAISSON_HOST_DEVICE static Out Made(In in) {
-    return {Codec::Narrow(in.words[0]) | Codec::Narrow(in.words[1]) << 16,
-            Codec::Narrow(in.words[2]) | Codec::Narrow(in.words[3]) << 16};
+  using Out = WordPack<4 / Codec::kWords>;
+  CAISSON_HOST_DEVICE static Out Made(const In& in) {
+    Out out;
+    CAISSON_UNROLL
+    for (int i = 0; i < 4 / Codec::kWords; ++i) {
+      typename Codec::Wide wide;
+      CAISSON_UNROLL
+      for (int k = 0; k < Codec::kWords; ++k) {
+        wide.words[k] = in.words[i * Codec::kWords + k];
+      }
+      out.words[i] = Codec::Narrow(wide);
+    }
+    return out;
   }
 };
 
 template <class Codec>
 struct WidenPacks {
-  using In = TwoWords;
+  using In = WordPack<4 / Codec::kWords>;
   using Out = FourWords;
-  CAISSON_HOST_DEVICE static Out Made(In in) {
-    return {{Codec::Widen(in.low & 0xFFFF), Codec::Widen(in.low >> 16),
-             Codec::Widen(in.high & 0xFFFF), Codec::Widen(in.high >> 16)}};
+  CAISSON_HOST_DEVICE static Out Made(const In& in) {
+    Out out;
+    CAISSON_UNROLL
+    for (int i = 0; i < 4 / Codec::kWords; ++i) {
+      const typename Codec::Wide wide = Codec::Widen(in.words[i]);
+      CAISSON_UNROLL
+      for (int k = 0; k < Codec::kWords; ++k) {
+        out.words[i * Codec::kWords + k] = wide.words[k];
+      }
+    }
+    return out;
   }
 };
 

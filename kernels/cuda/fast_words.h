@@ -15,16 +15,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cuda/codecs.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/float_bits.h"
 #include "kernels/host_device.h"
 
 namespace caisson::cuda {
-
-struct alignas(8) TwoWords {
-  uint32_t low;
-  uint32_t high;
-};
 
 CAISSON_HOST_DEVICE inline uint32_t ReversePairs(uint32_t word) {
 #if defined(__CUDA_ARCH__)
@@ -121,79 +116,62 @@ class SwapWords {
   uint32_t* dst_;
 };
 
-// How float32 becomes a type of 16 bits, and back.
-struct BFloat16Codec {
-  CAISSON_HOST_DEVICE static uint32_t Narrow(uint32_t x) {
-    return bits::BFloat16FromFloat32(x);
-  }
-  CAISSON_HOST_DEVICE static uint32_t Widen(uint32_t x) {
-    return bits::Float32FromBFloat16(static_cast<uint16_t>(x));
-  }
-};
-struct Float16Codec {
-  CAISSON_HOST_DEVICE static uint32_t Narrow(uint32_t x) {
-    return bits::Float16FromFloat32(x);
-  }
-  CAISSON_HOST_DEVICE static uint32_t Widen(uint32_t x) {
-    return bits::Float32FromFloat16(static_cast<uint16_t>(x));
-  }
-};
-
-// float32 to 16 bits, with the CRC of what is stored.
+// Wide elements made narrow, with the CRC of what is stored.
 template <class Codec>
 class NarrowWords {
  public:
-  using Raw = TwoWords;
-  static constexpr int kInFlight = 16;
-  static constexpr uint32_t kUnit = 2;
-  static constexpr uint32_t kSrcHalves = 4;
+  using Raw = typename Codec::Wide;
+  static constexpr int kInFlight = 32 / Codec::kWords;
+  static constexpr uint32_t kUnit = Codec::kUnit;
+  static constexpr uint32_t kSrcHalves = 2 * Codec::kWords;
   static constexpr uint32_t kDstHalves = 2;
-  static constexpr uint32_t kSrcAccess = 8;
+  static constexpr uint32_t kSrcAccess = 4 * Codec::kWords;
   static constexpr uint32_t kDstAccess = 4;
 
   CAISSON_HOST_DEVICE explicit NarrowWords(const LaunchJob& job)
-      : src_(GridStart<TwoWords>(job.src, job.shift, kSrcHalves)),
+      : src_(GridStart<Raw>(job.src, job.shift, kSrcHalves)),
         dst_(GridStart<uint32_t>(job.dst, job.shift, kDstHalves)) {}
 
   CAISSON_HOST_DEVICE Raw Load(uint64_t word) const { return src_[word]; }
   CAISSON_HOST_DEVICE static uint32_t CrcWord(Raw raw) {
-    return Codec::Narrow(raw.low) | Codec::Narrow(raw.high) << 16;
+    return Codec::Narrow(raw);
   }
   CAISSON_HOST_DEVICE void Store(uint64_t word, Raw raw) const {
     if (dst_ != nullptr) dst_[word] = CrcWord(raw);
   }
 
  private:
-  const TwoWords* src_;
+  const Raw* src_;
   uint32_t* dst_;
 };
 
-// 16 bits to float32, with the CRC of what is read.
+// Narrow elements made wide, with the CRC of what is read.
 template <class Codec>
 class WidenWords {
+  using Wide = typename Codec::Wide;
+
  public:
   using Raw = uint32_t;
   static constexpr int kInFlight = 32;
-  static constexpr uint32_t kUnit = 2;
+  static constexpr uint32_t kUnit = Codec::kUnit;
   static constexpr uint32_t kSrcHalves = 2;
-  static constexpr uint32_t kDstHalves = 4;
+  static constexpr uint32_t kDstHalves = 2 * Codec::kWords;
   static constexpr uint32_t kSrcAccess = 4;
-  static constexpr uint32_t kDstAccess = 8;
+  static constexpr uint32_t kDstAccess = 4 * Codec::kWords;
 
   CAISSON_HOST_DEVICE explicit WidenWords(const LaunchJob& job)
       : src_(GridStart<uint32_t>(job.src, job.shift, kSrcHalves)),
-        dst_(GridStart<TwoWords>(job.dst, job.shift, kDstHalves)) {}
+        dst_(GridStart<Wide>(job.dst, job.shift, kDstHalves)) {}
 
   CAISSON_HOST_DEVICE Raw Load(uint64_t word) const { return src_[word]; }
   CAISSON_HOST_DEVICE static uint32_t CrcWord(Raw raw) { return raw; }
   CAISSON_HOST_DEVICE void Store(uint64_t word, Raw raw) const {
-    if (dst_ == nullptr) return;
-    dst_[word] = {Codec::Widen(raw & 0xFFFF), Codec::Widen(raw >> 16)};
+    if (dst_ != nullptr) dst_[word] = Codec::Widen(raw);
   }
 
  private:
   const uint32_t* src_;
-  TwoWords* dst_;
+  Wide* dst_;
 };
 
 }  // namespace caisson::cuda

@@ -23,24 +23,32 @@ uint8_t Log2(size_t width) {
   return static_cast<uint8_t>(std::countr_zero(width));
 }
 
-FastKind KindOf(const CheckedStep& step) {
-  if (step.conversion) {
-    const Number from = step.conversion->from;
-    const Number to = step.conversion->to;
-    if (from == Number::kFloat32 && to == Number::kBFloat16) {
-      return FastKind::kToBFloat16;
-    }
-    if (from == Number::kFloat32 && to == Number::kFloat16) {
-      return FastKind::kToFloat16;
-    }
-    if (from == Number::kBFloat16 && to == Number::kFloat32) {
-      return FastKind::kFromBFloat16;
-    }
-    if (from == Number::kFloat16 && to == Number::kFloat32) {
-      return FastKind::kFromFloat16;
-    }
-    return FastKind::kNone;
+FastKind KindOf(Number from, Number to) {
+  constexpr struct {
+    Number from;
+    Number to;
+    FastKind kind;
+  } kKinds[] = {
+      {Number::kFloat32, Number::kBFloat16, FastKind::kToBFloat16},
+      {Number::kFloat32, Number::kFloat16, FastKind::kToFloat16},
+      {Number::kFloat32, Number::kFloat8E5M2, FastKind::kToFloat8E5M2},
+      {Number::kFloat32, Number::kFloat8E4M3, FastKind::kToFloat8E4M3},
+      {Number::kFloat64, Number::kFloat32, FastKind::kFloat64ToFloat32},
+      {Number::kBFloat16, Number::kFloat32, FastKind::kFromBFloat16},
+      {Number::kFloat16, Number::kFloat32, FastKind::kFromFloat16},
+      {Number::kFloat8E5M2, Number::kFloat32, FastKind::kFromFloat8E5M2},
+      {Number::kFloat8E4M3, Number::kFloat32, FastKind::kFromFloat8E4M3},
+      {Number::kFloat32, Number::kFloat64, FastKind::kFloat32ToFloat64},
+  };
+  for (const auto& entry : kKinds) {
+    if (entry.from == from && entry.to == to) return entry.kind;
   }
+  return FastKind::kNone;
+}
+
+FastKind KindOf(const CheckedStep& step) {
+  if (step.conversion)
+    return KindOf(step.conversion->from, step.conversion->to);
   switch (step.swap) {
     case 2:
       return FastKind::kSwap2;

@@ -140,26 +140,13 @@ __device__ inline uint32_t SumTile(const LaunchArguments& args,
   uint64_t slab = range.first_slab;
   for (; slab + 1 < range.end_slab; ++slab) {
     if (kIsFast<Words> && IsWhole(job, slab)) {
-      constexpr int kCount = Words::kInFlight;
-      uint32_t made[kCount];
-      MoveFast(words, slab, lane, [&](int row, uint32_t word) {
-        made[row % kCount] = word;
-        if (row % kCount != kCount - 1) return;
-        if (kCount == kSlabRows) {
-          column.Add<0, kSlabRows>(made);
-        } else if (row < kSlabRows / 2) {
-          column.Add<0, kSlabRows / 2>(made);
-        } else {
-          column.Add<kSlabRows / 2, kSlabRows / 2>(made);
-        }
-      });
+      MoveFast(words, slab, lane,
+               [&](int row, uint32_t word) { column.Add(row, word); });
       continue;
     }
     MoveAny(any, job, slab, lane, stage);
-    uint32_t staged[kSlabRows];
 #pragma unroll
-    for (int i = 0; i < kSlabRows; ++i) staged[i] = stage[i * kLanes];
-    column.Add<0, kSlabRows>(staged);
+    for (int i = 0; i < kSlabRows; ++i) column.Add(i, stage[i * kLanes]);
   }
   if (kIsFast<Words> && IsWhole(job, slab)) {
     MoveFast(words, slab, lane,

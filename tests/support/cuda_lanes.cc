@@ -39,7 +39,9 @@ class Warp {
       Move<Words>(slab);
       for (int lane = 0; sums && lane < kLanes; ++lane) {
         if (slab + 1 < tile.end_slab) {
-          columns[lane].Add<0, kSlabRows>(stages_[lane]);
+          for (int row = 0; row < kSlabRows; ++row) {
+            columns[lane].Add(row, stages_[lane][row]);
+          }
           continue;
         }
         const uint32_t sum =
