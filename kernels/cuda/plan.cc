@@ -84,8 +84,9 @@ bool IsMultiple(const void* address, uintptr_t offset, uintptr_t of) {
 
 class Planner {
  public:
-  Planner(const CheckedStep& step, uint32_t warps)
+  Planner(const CheckedStep& step, size_t jobs, uint32_t warps)
       : step_(step),
+        jobs_(jobs),
         warps_(warps),
         of_source_(!step.crc_of_dst &&
                    (step.conversion.has_value() || step.swap > 1)) {
@@ -100,18 +101,17 @@ class Planner {
     }
   }
 
-  Status Add(const Job& job) {
-    const Result<CheckedJob> checked = CheckJob(step_, job);
-    if (!checked.has_value()) return checked.error();
-    if (checked->empty) return Status::Ok();
+  // `job` counts the planner's own elements.
+  void Add(const Job& job, const CheckedJob& checked) {
+    if (checked.empty) return;
     LaunchJob launch;
     launch.src = job.src;
     launch.dst = job.dst;
     launch.elems = job.elems;
     launch.crc = job.crc;
     launch.bad = job.bad;
-    const bool fast = !checked->view && job.bad == nullptr;
-    if (checked->view) AddDims(*checked->view, launch);
+    const bool fast = !checked.view && job.bad == nullptr;
+    if (checked.view) AddDims(*checked.view, launch);
     if (NarrowsInPlace(job)) {
       AddInPlace(launch);
     } else if (job.crc == nullptr) {
@@ -119,7 +119,6 @@ class Planner {
     } else if (!fast || !AddFast(launch)) {
       Append(Way::kAnySums, launch);
     }
-    return Status::Ok();
   }
 
   LaunchPlan Finish() {
@@ -149,10 +148,18 @@ class Planner {
   void Append(Way way, LaunchJob job) {
     Launch& launch = LaunchOf(way);
     job.bytes = job.elems << launch.step.stream_log2();
-    if (job.crc != nullptr) {
-      job.seed = ~Crc32Combine(0xFFFFFFFF, 0, job.bytes);
-    }
+    if (job.crc != nullptr) job.seed = CrcOfZeros(job.bytes);
+    if (launch.jobs.empty()) launch.jobs.reserve(jobs_);
     launch.jobs.push_back(job);
+  }
+
+  // Jobs of many small tensors are mostly as long as the one before.
+  uint32_t CrcOfZeros(uint64_t bytes) {
+    if (bytes != zeros_) {
+      zeros_ = bytes;
+      crc_of_zeros_ = ~Crc32Combine(0xFFFFFFFF, 0, bytes);
+    }
+    return crc_of_zeros_;
   }
 
   // One warp does such a job from its start, as others would overtake it. A CRC
@@ -212,6 +219,7 @@ class Planner {
   // Gives every job its tiles: all of a size that lets every warp have the same
   // number of them.
   void Cut(Launch& launch) const {
+    if (launch.way == Way::kPacks) return CutPacks(launch);
     uint64_t slabs = 0;
     for (const LaunchJob& job : launch.jobs) slabs += SlabsOf(job);
     const uint64_t rounds = slabs / (warps_ * kMostTileSlabs) + 1;
@@ -221,12 +229,21 @@ class Planner {
     for (LaunchJob& job : launch.jobs) {
       // What was set is one tile for the whole job.
       if (job.tile_slabs == 1) job.tile_slabs = tile_slabs;
-      const uint64_t tiles =
-          (SlabsOf(job) + job.tile_slabs - 1) / job.tile_slabs;
-      job.first_tile = launch.tiles;
-      job.tiles = static_cast<uint32_t>(std::max<uint64_t>(tiles, 1));
-      launch.tiles += job.tiles;
+      SetTiles((SlabsOf(job) + job.tile_slabs - 1) / job.tile_slabs, job,
+               launch);
     }
+  }
+
+  static void CutPacks(Launch& launch) {
+    for (LaunchJob& job : launch.jobs) {
+      SetTiles((job.bytes + kPackTileBytes - 1) / kPackTileBytes, job, launch);
+    }
+  }
+
+  static void SetTiles(uint64_t tiles, LaunchJob& job, Launch& launch) {
+    job.first_tile = launch.tiles;
+    job.tiles = static_cast<uint32_t>(std::max<uint64_t>(tiles, 1));
+    launch.tiles += job.tiles;
   }
 
   static uint64_t SlabsOf(const LaunchJob& job) {
@@ -234,8 +251,11 @@ class Planner {
   }
 
   const CheckedStep& step_;
+  const size_t jobs_;
   const uint64_t warps_;
   const bool of_source_;
+  uint64_t zeros_ = 0;  // bytes of the last CrcOfZeros()
+  uint32_t crc_of_zeros_ = 0;
   LaunchPlan plan_;
 };
 
@@ -258,18 +278,19 @@ Result<LaunchPlan> PlanLaunches(const Step& step, std::span<const Job> jobs,
   const Result<CheckedStep> checked = CheckStep(step);
   if (!checked.has_value()) return checked.error();
   const CheckedStep in_units = InUnits(*checked, jobs);
-  Planner planner(in_units, warps);
+  Planner planner(in_units, jobs.size(), warps);
+  const size_t units = checked->src_width / in_units.src_width;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    Job job = jobs[i];
-    // Of the step as it was asked for, before elements become units.
-    const Result<CheckedJob> first = CheckJob(*checked, job);
-    Status status = first.status();
-    job.elems *= checked->src_width / in_units.src_width;
-    if (status.ok()) status = planner.Add(job);
-    if (!status.ok()) {
-      planner.plan().status = status.WithContext("job " + std::to_string(i));
+    // As it was asked for, before elements become units.
+    const Result<CheckedJob> asked = CheckJob(*checked, jobs[i]);
+    if (!asked.has_value()) {
+      planner.plan().status =
+          asked.error().WithContext("job " + std::to_string(i));
       break;
     }
+    Job job = jobs[i];
+    job.elems *= units;
+    planner.Add(job, *asked);
   }
   return planner.Finish();
 }

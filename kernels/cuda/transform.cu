@@ -195,7 +195,8 @@ class Launcher {
         WithPacks(plan_.fast, [&](auto tag) {
           using Packs = typename decltype(tag)::type;
           MovePacks<Packs>
-              <<<Blocks(args.tiles, kMoveBlocks), kThreads, 0, stream_>>>(args);
+              <<<(args.tiles + kWarps - 1) / kWarps, kThreads, 0, stream_>>>(
+                  args);
         });
         return;
       case Way::kAny:

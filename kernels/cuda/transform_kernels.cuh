@@ -200,44 +200,41 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Packs of a warp's tile, several of each lane in flight.
+// A warp to a tile of packs, all of them in flight.
 template <class Packs>
 __global__ void __launch_bounds__(kThreads)
     MovePacks(const __grid_constant__ LaunchArguments args) {
   using In = typename Packs::In;
   using Out = typename Packs::Out;
-  constexpr int kCount = 8;
+  constexpr int kCount = kPackTileBytes / kLanes / sizeof(Out);
   const int lane = threadIdx.x % kLanes;
-  const int warp = threadIdx.x / kLanes;
-  for (uint32_t tile = blockIdx.x * kWarps + warp; tile < args.tiles;
-       tile += gridDim.x * kWarps) {
-    const LaunchJob& job = args.job(args.JobOf(tile));
-    const Tile range = TileOf(job, tile - job.first_tile);
-    const uint64_t packs = job.bytes / sizeof(Out);
-    const auto* const src = reinterpret_cast<const In*>(job.src);
-    auto* const dst = reinterpret_cast<Out*>(job.dst);
-    uint64_t at = range.first_slab * kSlabBytes / sizeof(Out) + lane;
-    uint64_t end = range.end_slab * kSlabBytes / sizeof(Out);
-    if (end > packs) end = packs;
-    for (; at + (kCount - 1) * kLanes < end; at += kCount * kLanes) {
-      In in[kCount];
+  const uint32_t tile = blockIdx.x * kWarps + threadIdx.x / kLanes;
+  if (tile >= args.tiles) return;
+  const LaunchJob& job = args.job(args.JobOf(tile));
+  const uint64_t packs = job.bytes / sizeof(Out);
+  const uint64_t first =
+      uint64_t{tile - job.first_tile} * (kCount * kLanes) + lane;
+  const In* const src = reinterpret_cast<const In*>(job.src) + first;
+  Out* const dst = reinterpret_cast<Out*>(job.dst) + first;
+  if (first - lane + kCount * kLanes <= packs) {
+    In in[kCount];
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) in[i] = src[at + i * kLanes];
+    for (int i = 0; i < kCount; ++i) in[i] = src[i * kLanes];
 #pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        dst[at + i * kLanes] = Packs::Made(in[i]);
-      }
+    for (int i = 0; i < kCount; ++i) dst[i * kLanes] = Packs::Made(in[i]);
+  } else {
+    for (int i = 0; first + i * kLanes < packs; ++i) {
+      dst[i * kLanes] = Packs::Made(src[i * kLanes]);
     }
-    for (; at < end; at += kLanes) dst[at] = Packs::Made(src[at]);
-    if (range.end_slab * kSlabBytes < job.bytes) continue;
-    // What is left is less than a pack.
-    AnyWords any(args.step, job, args.dims);
-    const uint64_t word = packs * sizeof(Out) / 4 + lane;
-    const bool mine = word * 4 < job.bytes;
-    const uint32_t value = mine ? any.Load(word) : 0;
-    __syncwarp();  // as in MoveAny()
-    if (mine) any.Store(word, value);
   }
+  if (tile - job.first_tile + 1 < job.tiles) return;
+  // What is left is less than a pack.
+  AnyWords any(args.step, job, args.dims);
+  const uint64_t word = packs * sizeof(Out) / 4 + lane;
+  const bool mine = word * 4 < job.bytes;
+  const uint32_t value = mine ? any.Load(word) : 0;
+  __syncwarp();  // as in MoveAny()
+  if (mine) any.Store(word, value);
 }
 
 // What jobs of several tiles have added up.
