@@ -6,6 +6,7 @@
 // A plain value. Any thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,19 @@ class StridedView {
 
   // Whether the elements lie one after the other, from the first on.
   bool contiguous() const;
+
+  // Of the dimensions that are there: an optional view that is none would be
+  // copied whole without these.
+  StridedView(const StridedView& other)
+      : width_(other.width_), rank_(other.rank_) {
+    std::copy_n(other.dims_.begin(), rank_, dims_.begin());
+  }
+  StridedView& operator=(const StridedView& other) {
+    width_ = other.width_;
+    rank_ = other.rank_;
+    std::copy_n(other.dims_.begin(), rank_, dims_.begin());
+    return *this;
+  }
 
   // The fastest first; none for a view of no elements.
   std::span<const Dim> dims() const { return {dims_.data(), rank_}; }
