@@ -72,7 +72,7 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
     CAISSON_ASSIGN_OR_RETURN(
         workers, WorkerPool::Create(ThreadsOf(options_, priority), priority));
   }
-  return Machinery{*pool_, *workers, *queue_};
+  return Machinery{*pool_, *workers, *queue_, devices_};
 }
 
 Result<bool> Engine::Impl::MayBeDirect(const std::string& directory,
@@ -87,9 +87,9 @@ Result<bool> Engine::Impl::MayBeDirect(const std::string& directory,
 }
 
 Result<Engine> Engine::Impl::Make(const EngineOptions& options,
-                                  FileSystem& files) {
+                                  FileSystem& files, Devices& devices) {
   CAISSON_RETURN_IF_ERROR(Check(options));
-  return Engine(std::make_unique<Impl>(options, files));
+  return Engine(std::make_unique<Impl>(options, files, devices));
 }
 
 Result<Engine> Engine::Create(const EngineOptions& options) {

@@ -17,6 +17,7 @@
 #include "caisson/engine.h"
 #include "core/base/byte_source.h"
 #include "core/device/staging_pool.h"
+#include "core/engine/device/devices.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/ticket.h"
@@ -37,14 +38,16 @@ size_t ThreadsOf(const EngineOptions& options, Priority priority);
 
 class Engine::Impl {
  public:
-  Impl(const EngineOptions& options, FileSystem& files)
-      : options_(options), files_(files) {}
+  Impl(const EngineOptions& options, FileSystem& files, Devices& devices)
+      : options_(options), files_(files), devices_(devices) {}
 
   // Waits for a save that is running.
   ~Impl();
 
-  // `files` is what saves write through. REQUIRES: it outlives the Engine.
-  static Result<Engine> Make(const EngineOptions& options, FileSystem& files);
+  // `files` is what saves write through, `devices` where tensors may be.
+  // REQUIRES: both outlive the Engine.
+  static Result<Engine> Make(const EngineOptions& options, FileSystem& files,
+                             Devices& devices = Devices::OfMachine());
 
   Result<SaveReport> Save(const State& state, const std::string& path,
                           const SaveOptions& options);
@@ -89,6 +92,7 @@ class Engine::Impl {
 
   const EngineOptions options_;
   FileSystem& files_;
+  Devices& devices_;
 
   std::mutex turn_lock_;
   std::condition_variable turn_free_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/device/staging_pool.h"
+#include "core/engine/device/devices.h"
 #include "core/engine/worker_pool.h"
 #include "core/io/io_queue.h"
 
@@ -14,6 +15,7 @@ struct Machinery {
   StagingPool& pool;
   WorkerPool& workers;
   IoQueue& queue;
+  Devices& devices = Devices::OfMachine();
 };
 
 }  // namespace caisson
