@@ -302,14 +302,15 @@ TEST(DevicePipelineFaults, EveryOperationMayFail) {
 }
 
 TEST(RateLimitTest, KeepsBelowTheRateAndStopsAtOnce) {
-  std::atomic<bool> stop{false};
+  bool stopped = false;
+  const auto stop = [&] { return stopped; };
   RateLimit limit(1e6);
   const Stopwatch watch;
   for (int i = 0; i < 4; ++i) limit.Take(10000, stop);
   EXPECT_GE(watch.seconds(), 0.03);  // the last one is on its way
   RateLimit crawling(1);
   crawling.Take(1'000'000, stop);
-  stop = true;
+  stopped = true;
   crawling.Take(1, stop);  // returns
   RateLimit none(0);
   EXPECT_FALSE(none.limited());

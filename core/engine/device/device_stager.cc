@@ -88,8 +88,8 @@ void DeviceStager::Stage(std::span<std::byte> window, PlaceFills& fills,
 }
 
 void DeviceStager::Submit(Task& task) {
-  if (setting_.stopped) {
-    task.fills.status = Status::Cancelled("save: stopped");
+  if (setting_.stopped()) {
+    task.fills.status = Status::Cancelled("save: cancelled");
     return;
   }
   auto slot = TakeSlot();

@@ -6,17 +6,16 @@
 // engine into their place, while a kernel reads them where they lie for the
 // CRC. Small ones and swapped ones go through one kernel, which stores into
 // the pinned window itself: over PCIe that is 0.95 of the rate of the copy
-// engine (docs/benchmarks.md), so that no buffer on the device stands between.
+// engine on an H100, so that no buffer on the device stands between.
 //
 // What a device cannot do here (its memory is full, a window is not pinned) the
-// workers of the host do over the window, and report() says why.
+// workers of the host do over the window, and the report says why.
 //
 // One thread submits, another waits for what was submitted, in order.
 //
 // Thread safety: one thread; callbacks come from others.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -53,8 +52,8 @@ class DeviceStager {
     WorkerPool& workers;              // for what the device cannot do
     PinnedWindows* pinned;            // null: no window is pinned
     double bytes_per_second;          // 0: no limit
-    // Once true, what was not begun is not done.
-    const std::atomic<bool>& stopped;
+    // Once true, what was not begun is not done. Asked on any thread.
+    std::function<bool()> stopped;
   };
 
   // Everything it will read comes after `order`.

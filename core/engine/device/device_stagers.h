@@ -29,9 +29,14 @@ struct DeviceSaveSetting {
 class DeviceStagers {
  public:
   // REQUIRES: all of it outlives this.
+  // `cancelled` may be null.
   DeviceStagers(const Machinery& machinery, const DeviceSaveSetting& setting,
-                const KernelTable& host_kernels)
-      : machinery_(machinery), setting_(setting), host_kernels_(host_kernels) {}
+                const KernelTable& host_kernels,
+                const std::atomic<bool>* cancelled)
+      : machinery_(machinery),
+        setting_(setting),
+        host_kernels_(host_kernels),
+        cancelled_(cancelled) {}
 
   // The place of `device` in windows, from 1.
   //
@@ -55,6 +60,7 @@ class DeviceStagers {
   const Machinery& machinery_;
   const DeviceSaveSetting& setting_;
   const KernelTable& host_kernels_;
+  const std::atomic<bool>* const cancelled_;
   DeviceOrder own_order_;
   std::atomic<bool> stopped_{false};
   std::vector<Entry> stagers_;

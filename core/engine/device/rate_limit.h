@@ -5,9 +5,10 @@
 // Thread safety: one thread.
 #pragma once
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 namespace caisson {
 
@@ -19,9 +20,24 @@ class RateLimit {
 
   bool limited() const { return bytes_per_second_ > 0; }
 
-  // Sleeps until `bytes` more keep to the rate, or until `stop`, which is
-  // looked at every few milliseconds.
-  void Take(uint64_t bytes, const std::atomic<bool>& stop);
+  // Sleeps until `bytes` more keep to the rate, or until `stop()` is true,
+  // which is asked every few milliseconds.
+  template <class Stop>
+  void Take(uint64_t bytes, const Stop& stop) {
+    if (!limited()) return;
+    constexpr std::chrono::milliseconds kLook{5};
+    while (!stop()) {
+      const Clock::time_point now = Clock::now();
+      if (now >= next_) break;
+      std::this_thread::sleep_for(
+          std::min<Clock::duration>(next_ - now, kLook));
+    }
+    // A pause is not made up for by a burst.
+    next_ = std::max(next_, Clock::now()) +
+            std::chrono::duration_cast<Clock::duration>(
+                std::chrono::duration<double>(static_cast<double>(bytes) /
+                                              bytes_per_second_));
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -38,7 +38,7 @@ class SavePipeline {
         hooks_(hooks),
         kernels_(kernels),
         stages_(*stages),
-        stagers_(machinery, hooks.devices, kernels) {}
+        stagers_(machinery, hooks.devices, kernels, hooks.cancelled) {}
 
   Result<PartTotals> Run() {
     Fail(LayAll());
