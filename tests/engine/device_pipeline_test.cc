@@ -264,7 +264,8 @@ TEST(DevicePipelineFaults, EveryOperationMayFail) {
     for (int at = 0;; ++at) {
       FakeDevices fake({.devices = 2,
                         .seed = static_cast<uint64_t>(at),
-                        .max_delay = std::chrono::microseconds(20)});
+                        // Longer than it takes to give up.
+                        .max_delay = std::chrono::microseconds(1000)});
       {
         Works works(fake, 64 * kKiB, 3, 2, kQueueMakers[0]);
         File file = NewFile();

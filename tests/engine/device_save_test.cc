@@ -112,7 +112,8 @@ TEST(DeviceSave, ManySmallTensorsAreFewLaunches) {
 // Whatever the streams had to do when the save was called is in the file, also
 // what another device had.
 TEST(DeviceSave, ComesAfterTheWorkOfTheGivenStreams) {
-  for (const bool async : {false, true}) {
+  enum class Way { kSave, kAsync, kSnapshot };
+  for (const Way way : {Way::kSave, Way::kAsync, Way::kSnapshot}) {
     for (const bool given : {false, true}) {
       FakeDevices fake({.devices = 2});
       std::mt19937 random(3);
@@ -142,7 +143,8 @@ TEST(DeviceSave, ComesAfterTheWorkOfTheGivenStreams) {
               std::ranges::copy(bytes, memory.begin());
             });
       }
-      if (async) {
+      options.snapshot_on_device = way == Way::kSnapshot;
+      if (way != Way::kSave) {
         CAISSON_ASSERT_OK_AND_ASSIGN(
             const Ticket ticket, engine.SaveAsync(twins.there, path, options));
         CAISSON_ASSERT_OK(ticket.Wait());
@@ -150,7 +152,7 @@ TEST(DeviceSave, ComesAfterTheWorkOfTheGivenStreams) {
         CAISSON_ASSERT_OK(engine.Save(twins.there, path, options.save));
       }
       EXPECT_TRUE(Content(path) == expected)
-          << (async ? "async" : "sync") << (given ? ", given" : "");
+          << "way " << static_cast<int>(way) << (given ? ", given" : "");
       EXPECT_THAT(fake.violations(), IsEmpty());
     }
   }
