@@ -61,6 +61,7 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
         StagingPool::Create(options_.window_bytes,
                             options_.pool_bytes / options_.window_bytes));
     pool_.emplace(std::move(pool));
+    pinned_.emplace(pool_->memory(), pool_->block_bytes());
   }
   if (queue_ == nullptr) {
     CAISSON_ASSIGN_OR_RETURN(queue_, MakeQueue(options_));
@@ -72,7 +73,7 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
     CAISSON_ASSIGN_OR_RETURN(
         workers, WorkerPool::Create(ThreadsOf(options_, priority), priority));
   }
-  return Machinery{*pool_, *workers, *queue_, devices_};
+  return Machinery{*pool_, *workers, *queue_, devices_, &*pinned_};
 }
 
 Result<bool> Engine::Impl::MayBeDirect(const std::string& directory,

@@ -86,9 +86,18 @@ class Engine::Impl {
   // Returns when the files of CloseLater() are closed; whether there were any.
   bool FinishClosing();
 
+  // What a save that begins now comes after, as far as its options say.
+  Result<DeviceOrder> NoteStreams(const SaveOptions& options);
+
   Result<SaveReport> Write(PartStream& parts, const std::string& path,
                            const SaveOptions& options, Priority priority,
                            SaveHooks hooks);
+
+  // An asynchronous save, on its own thread.
+  Result<SaveReport> WriteAsync(PartStream& parts, const std::string& path,
+                                const AsyncOptions& options,
+                                std::span<const StorageHandle> storages,
+                                DeviceOrder order, Ticket::Shared& shared);
 
   const EngineOptions options_;
   FileSystem& files_;
@@ -109,6 +118,7 @@ class Engine::Impl {
 
   std::mutex machinery_lock_;
   std::optional<StagingPool> pool_;            // guarded by machinery_lock_
+  std::optional<PinnedWindows> pinned_;        // of pool_; guarded by the same
   std::unique_ptr<WorkerPool> workers_;        // guarded by machinery_lock_
   std::unique_ptr<WorkerPool> batch_workers_;  // guarded by machinery_lock_
   std::unique_ptr<IoQueue> queue_;             // guarded by machinery_lock_

@@ -9,6 +9,7 @@
 #include "core/engine/engine_impl.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/state_parts.h"
+#include "core/engine/write/state_places.h"
 
 namespace caisson {
 namespace {
@@ -28,15 +29,14 @@ Status Reserve(File& file, uint64_t bytes) {
                     " bytes, " + have);
 }
 
-// What the pipeline would find when the caller has gone on.
-Status CheckInMemory(const State& state, const std::string& path) {
-  CAISSON_ASSIGN_OR_RETURN(const auto tensors, state.Tensors());
-  for (const NamedTensor& tensor : tensors) {
-    if (tensor.view->storage->resident()) continue;
-    return Explained(Status::InvalidArgument("a tensor without memory"), state,
-                     path);
+// `status` of a save of `state`, with the tensor that it is about, if any.
+Status Naming(const Status& status, const State& state, const std::string& path,
+              Devices& devices) {
+  if (status.code() == StatusCode::kUnavailable) {
+    const auto places = FindPlaces(state, path, devices);
+    if (!places) return places.error();
   }
-  return Status::Ok();
+  return Explained(status, state, path);
 }
 
 }  // namespace
@@ -105,6 +105,18 @@ bool Engine::Impl::FinishClosing() {
   return some;
 }
 
+Result<DeviceOrder> Engine::Impl::NoteStreams(const SaveOptions& options) {
+  // Also false of what is not a number.
+  if (!(options.device_bytes_per_second >= 0)) {
+    return Status::InvalidArgument(
+        std::to_string(options.device_bytes_per_second) +
+        " bytes per second of a device, expected at least 0");
+  }
+  if (options.streams.empty()) return DeviceOrder();
+  CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, devices_.Runtime());
+  return DeviceOrder::Note(*runtime, options.streams);
+}
+
 Result<SaveReport> Engine::Impl::Write(PartStream& parts,
                                        const std::string& path,
                                        const SaveOptions& options,
@@ -127,6 +139,8 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
   report.io = std::string(machinery.queue.name()) +
               (direct ? ", direct" : ", buffered");
 
+  hooks.devices.bytes_per_second = options.device_bytes_per_second;
+  hooks.device_report = &report.device;
   const std::function<void()> staged = std::move(hooks.staged);
   hooks.staged = [&] {
     report.staged_seconds = watch.seconds();
@@ -165,10 +179,52 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
                            PartsOf(state, path, options.profile));
   TakeTurn(WhenBusy::kWait);
   const Turn turn(*this);
+  CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
+  SaveHooks hooks;
+  hooks.devices.order = &order;
   Result<SaveReport> report =
-      Write(*parts, path, options, Priority::kNormal, {});
-  if (!report) return Explained(report.error(), state, path);
+      Write(*parts, path, options, Priority::kNormal, hooks);
+  if (!report) return Naming(report.error(), state, path, devices_);
   report->seconds = watch.seconds();
+  return report;
+}
+
+Result<SaveReport> Engine::Impl::WriteAsync(
+    PartStream& parts, const std::string& path, const AsyncOptions& options,
+    std::span<const StorageHandle> storages, DeviceOrder order,
+    Ticket::Shared& shared) {
+  const Stopwatch watch;
+  SaveHooks hooks;
+  hooks.cancelled = &shared.cancelled();
+  hooks.staged = [&] { shared.SetStaged(); };
+  hooks.written = [&](uint64_t bytes) { shared.SetWritten(bytes); };
+  hooks.devices.order = &order;
+  DeviceSnapshot snapshot;
+  std::string no_snapshot;
+  double snapshot_seconds = 0;
+  if (options.snapshot_on_device) {
+    auto runtime = devices_.Runtime();
+    if (runtime) {
+      CAISSON_ASSIGN_OR_RETURN(
+          snapshot,
+          DeviceSnapshot::Take(**runtime, storages, order, &no_snapshot));
+    } else {
+      no_snapshot = runtime.error().ToString();
+    }
+    if (no_snapshot.empty()) {
+      hooks.devices.snapshot = &snapshot;
+      snapshot_seconds = watch.seconds();
+      shared.SetStaged();
+    }
+  }
+  Result<SaveReport> report =
+      Write(parts, path, options.save, Priority::kBatch, hooks);
+  if (!report) return report;
+  if (hooks.devices.snapshot != nullptr) {
+    report->staged_seconds = snapshot_seconds;
+  }
+  report->device.snapshot_bytes = snapshot.bytes();
+  report->device.no_snapshot = no_snapshot;
   return report;
 }
 
@@ -191,9 +247,19 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   // Once more, as the save that we waited for may have failed.
   CAISSON_RETURN_IF_ERROR(
       TakeUnobserved().WithContext("an earlier save failed"));
-  CAISSON_RETURN_IF_ERROR(CheckInMemory(state, path));
+  // What the pipeline would find when the caller has gone on.
+  CAISSON_ASSIGN_OR_RETURN(StatePlaces places,
+                           FindPlaces(state, path, devices_));
+  if (!options.snapshot_on_device) places.storages.clear();
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<PartStream> parts,
                            PartsOf(state, path, options.save.profile));
+  CAISSON_ASSIGN_OR_RETURN(DeviceOrder noted, NoteStreams(options.save));
+  for (const Device device : places.devices) {
+    CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, devices_.Runtime());
+    CAISSON_RETURN_IF_ERROR(noted.Include(*runtime, device));
+  }
+  // A function that is copied holds no value that cannot be.
+  auto order = std::make_shared<DeviceOrder>(std::move(noted));
   shared->SetTotal(parts->BytesBound());
   if (options.borrow) shared->SetStaged();
   {
@@ -202,14 +268,12 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   if (saver_.joinable()) saver_.join();
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
-  auto save = [this, parts, path, options, shared, turn_kept]() mutable {
-    SaveHooks hooks;
-    hooks.cancelled = &shared->cancelled();
-    hooks.staged = [&] { shared->SetStaged(); };
-    hooks.written = [&](uint64_t bytes) { shared->SetWritten(bytes); };
+  auto save = [this, parts, path, options, shared, turn_kept, order,
+               storages = std::move(places.storages)]() mutable {
     const Result<SaveReport> result =
-        Write(*parts, path, options.save, Priority::kBatch, hooks);
+        WriteAsync(*parts, path, options, storages, std::move(*order), *shared);
     parts.reset();  // and with them the tensors
+    storages.clear();
     // First: who sees the result may save again.
     EndTurnSoon();
     shared->SetOver(result);

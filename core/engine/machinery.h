@@ -6,6 +6,7 @@
 
 #include "core/device/staging_pool.h"
 #include "core/engine/device/devices.h"
+#include "core/engine/device/pinned_windows.h"
 #include "core/engine/worker_pool.h"
 #include "core/io/io_queue.h"
 
@@ -16,6 +17,7 @@ struct Machinery {
   WorkerPool& workers;
   IoQueue& queue;
   Devices& devices = Devices::OfMachine();
+  PinnedWindows* pinned = nullptr;  // of the pool; null: none is
 };
 
 }  // namespace caisson

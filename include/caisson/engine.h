@@ -21,7 +21,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "caisson/memory.h"
 #include "caisson/profile.h"
 #include "caisson/reader.h"
 #include "caisson/state.h"
@@ -77,6 +79,32 @@ struct SaveOptions {
 
   // Called now and then, from the thread that saves; must not call the engine.
   ProgressCallback progress = {};
+
+  // Streams that work on the tensors: what they were given before the call is
+  // done before a byte is read, on all devices. Of a device without an entry
+  // it is the default stream, CUDA's legacy one. They may be destroyed when
+  // the call returns, as their work is waited for by devices.
+  std::vector<DeviceStream> streams = {};
+
+  // Keeps copies from each device below this, so that a training's own
+  // transfers are served. 0: no limit.
+  double device_bytes_per_second = 0;
+};
+
+// What a save did with devices.
+struct DeviceSaveReport {
+  uint64_t bytes = 0;             // that came from devices
+  uint64_t crc_device_bytes = 0;  // of these, whose CRC a device took
+  uint64_t crc_host_bytes = 0;    // the others
+  std::string crc_host_reason;    // why the host did; empty where it did not
+
+  // Staging memory that devices reach at full speed, of all saves so far.
+  uint64_t pinned_bytes = 0;
+  double pin_seconds = 0;
+  std::string pin_problem;  // why some could not be pinned; else empty
+
+  uint64_t snapshot_bytes = 0;  // AsyncOptions::snapshot_on_device
+  std::string no_snapshot;      // why there is none where it was asked for
 };
 
 // Where the time of a save went, in seconds. Stages run at the same time: their
@@ -96,6 +124,7 @@ struct SaveReport {
   double staged_seconds = 0;  // until the last tensor was in staging memory
   StageTimes stages;
   std::string io;  // "io_uring, direct"
+  DeviceSaveReport device;
 };
 
 // What SaveAsync does while another save is running.
@@ -112,6 +141,11 @@ struct AsyncOptions {
   // The caller promises not to change the tensors before Wait() returns, so
   // Staged() need not wait.
   bool borrow = false;
+
+  // Copies the tensors within the memory of their devices first: Staged()
+  // returns when that is done, long before the bytes have crossed the link.
+  // Where the memory is too small, the save goes on without, and says so.
+  bool snapshot_on_device = false;
 
   // Called once when the save is over, from a thread of the engine; must not
   // call it.
@@ -165,9 +199,14 @@ class Engine {
 
   // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
   //
+  // Storages may be in memory of devices; the file is that of the same storages
+  // in host memory.
+  //
   // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
-  // Errors: those of Writer::Write; kIo, before a byte is written, where the
-  // file system says that the file will not fit, naming needed and free bytes.
+  // Errors: those of Writer::Write, but that for devices; kUnavailable, naming
+  // the tensor, for a device that this build or machine lacks; kDevice; kIo,
+  // before a byte is written, where the file system says that the file will not
+  // fit, naming needed and free bytes.
   Result<SaveReport> Save(const State& state, const std::string& path,
                           const SaveOptions& options = {});
 

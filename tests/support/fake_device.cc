@@ -218,7 +218,9 @@ class FakeDevices::RuntimeImpl : public DeviceRuntime {
       if (fake_.memory_.IsDevice(end) || fake_.memory_.IsPinned(end, bytes)) {
         continue;
       }
-      if (fake_.memory_.TouchesPinned(end, bytes)) {
+      // Unless it was pinned meanwhile.
+      if (fake_.memory_.TouchesPinned(end, bytes) &&
+          !fake_.memory_.IsPinned(end, bytes)) {
         return fake_.Violation("copies memory that is pinned in part");
       }
       waits = true;

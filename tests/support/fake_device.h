@@ -38,9 +38,9 @@ namespace caisson {
 
 // Which operation fails, and how.
 struct FakeFault {
-  int at = 0;        // of those counted, the first is 0
-  std::string only;  // counts those of this name; empty: all of them
-  Status status;     // kDevice: every later one of the device fails too
+  int at = 0;             // of those counted, the first is 0
+  std::string only = {};  // counts those of this name; empty: all of them
+  Status status = {};     // kDevice: every later one of the device fails too
   bool and_after = false;
   bool later = false;  // "copy", "transform": when the stream gets there,
                        // which breaks the device

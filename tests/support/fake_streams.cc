@@ -180,7 +180,9 @@ size_t FakeStreams::work() const {
   const std::lock_guard hold(lock_);
   size_t count = 0;
   const auto add = [&](const Stream& stream) {
-    count += stream.items.size() + (stream.busy ? 1 : 0);
+    count += static_cast<size_t>(std::ranges::count_if(
+        stream.items, [](const Item& item) { return item.work != nullptr; }));
+    count += stream.busy ? 1 : 0;
   };
   for (const StreamHandle& stream : defaults_) add(*stream);
   for (const auto& [handle, stream] : streams_) add(*stream);

@@ -66,7 +66,8 @@ class FakeStreams {
   void AwaitAll(Device device);
 
   size_t streams() const;  // that were created and not destroyed
-  size_t work() const;     // not done yet
+  // Copies and kernels that are not done; waiting touches nothing.
+  size_t work() const;
 
  private:
   struct Item {

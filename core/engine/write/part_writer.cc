@@ -111,6 +111,7 @@ class PartWriter {
 
   Status Write(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
+    CAISSON_RETURN_IF_ERROR(CheckOnHost(piece));
     PieceMover mover(piece, kernels_, cursor_);
     CAISSON_ASSIGN_OR_RETURN(const PieceFacts facts, mover.Run());
     facts_.push_back(facts);
@@ -120,6 +121,7 @@ class PartWriter {
 
   Status Write(const Measure& measure) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
+    CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
     PieceFacts facts;
     facts.stored_bytes = measure.piece.bytes;
     facts_.push_back(facts);

@@ -3,17 +3,17 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "caisson/crc32.h"
 #include "core/base/status_macros.h"
 #include "core/engine/arrivals.h"
+#include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
+#include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/window_image.h"
 #include "kernels/kernel_table.h"
@@ -27,13 +27,6 @@ struct Arrival {
   std::optional<Result<size_t>> written;  // none: it was filled
 };
 
-// Bytes that are made when their turn comes.
-struct Deferred {
-  DeferredLiteral literal;
-  size_t pieces;                   // that came before it
-  std::vector<std::byte> content;  // empty before that, and when it is laid
-};
-
 class SavePipeline {
  public:
   SavePipeline(PartStream& parts, File& file, const Machinery& machinery,
@@ -44,11 +37,13 @@ class SavePipeline {
         machinery_(machinery),
         hooks_(hooks),
         kernels_(kernels),
-        stages_(*stages) {}
+        stages_(*stages),
+        stagers_(machinery, hooks.devices, kernels, hooks.cancelled) {}
 
   Result<PartTotals> Run() {
     Fail(LayAll());
     Drain();
+    if (hooks_.device_report != nullptr) stagers_.AddTo(*hooks_.device_report);
     CAISSON_RETURN_IF_ERROR(failure_);
     CAISSON_RETURN_IF_ERROR(file_.Truncate(totals_.file_bytes));
     if (front_) CAISSON_RETURN_IF_ERROR(WriteFront());
@@ -77,19 +72,24 @@ class SavePipeline {
                                : current_->offset + current_->used;
   }
 
-  Facts Now() const { return {cursor(), facts_}; }
+  Facts Now() const { return {cursor(), facts_.pieces()}; }
 
   Status Lay(const Literal& literal) { return Put(literal.bytes); }
 
   Status Lay(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
     const PieceStep how = StepOf(piece);
-    const std::span<const std::byte> src(
-        piece.storage->region.data + piece.offset, piece.bytes);
-    const size_t index = facts_.size();
-    facts_.emplace_back();
-    facts_.back().stored_bytes = src.size();
-    head_bytes_.push_back(0);
+    const Region region = hooks_.devices.snapshot == nullptr
+                              ? piece.storage->region
+                              : hooks_.devices.snapshot->Find(*piece.storage);
+    size_t place = 0;
+    if (!region.device.is_cpu() && piece.bytes > 0) {
+      CAISSON_ASSIGN_OR_RETURN(place, stagers_.PlaceOf(region.device));
+    }
+    // Of a device, for addresses only.
+    const std::span<const std::byte> src(region.data + piece.offset,
+                                         piece.bytes);
+    const size_t index = facts_.AddPiece(src.size());
     totals_.tensor_bytes += src.size();
     size_t at = 0;
     while (at < src.size()) {
@@ -98,30 +98,39 @@ class SavePipeline {
           std::min(room(), src.size() - at) / how.unit * how.unit;
       if (whole == 0) {
         CAISSON_RETURN_IF_ERROR(
-            LayCutUnit(how, src.subspan(at, how.unit), index));
+            LayCutUnit(how, src.subspan(at, how.unit), place, index));
         at += how.unit;
         continue;
       }
       WindowEvent event;
-      event.index = current_->fills.size();
+      if (current_->places.size() <= place) current_->places.resize(place + 1);
+      std::vector<Fill>& fills = current_->places[place].fills;
+      event.place = place;
+      event.index = fills.size();
       event.piece = index;
       event.at = current_->used;
       event.bytes = whole;
       current_->events.push_back(event);
-      current_->fills.push_back({how.step, &src[at], event.at, whole, 0});
+      fills.push_back({how.step, &src[at], event.at, whole, 0});
       current_->used += whole;
       at += whole;
     }
     return Status::Ok();
   }
 
-  // An element that the window's edge cuts.
+  // An element that the window's edge cuts. One of a device is waited for:
+  // there is none but where bytes are swapped and lie off their alignment.
   Status LayCutUnit(const PieceStep& how, std::span<const std::byte> src,
-                    size_t piece) {
+                    size_t place, size_t piece) {
+    std::byte fetched[kMaxElemBytes];
+    if (place > 0) {
+      const auto there = std::span(fetched).first(src.size());
+      CAISSON_RETURN_IF_ERROR(stagers_.At(place).Fetch(src.data(), there));
+      src = there;
+    }
     std::byte unit[kMaxElemBytes];
     WindowEvent event;
     event.kind = WindowEvent::Kind::kUnit;
-    event.index = units_.size();
     event.piece = piece;
     event.bytes = src.size();
     Job job;
@@ -131,16 +140,14 @@ class SavePipeline {
     job.crc = &event.crc;
     CAISSON_RETURN_IF_ERROR(
         kernels_.transform(how.step, std::span(&job, 1), {}, {}));
-    units_.emplace_back(unit, unit + src.size());
+    event.index = facts_.AddUnit(std::span(unit).first(src.size()));
     current_->events.push_back(event);
     return Put(std::span(unit).first(src.size()));
   }
 
   Status Lay(const Measure& measure) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
-    facts_.emplace_back();
-    facts_.back().stored_bytes = measure.piece.bytes;
-    head_bytes_.push_back(0);
+    facts_.AddPiece(measure.piece.bytes);
     return Status::Ok();
   }
 
@@ -156,8 +163,7 @@ class SavePipeline {
 
   Status Lay(DeferredLiteral& literal) {
     const size_t bytes = literal.bytes;
-    const size_t index = deferred_.size();
-    deferred_.push_back({std::move(literal), facts_.size(), {}});
+    const size_t index = facts_.AddDeferred(std::move(literal));
     size_t from = 0;
     while (from < bytes) {
       CAISSON_RETURN_IF_ERROR(NeedRoom());
@@ -216,13 +222,30 @@ class SavePipeline {
 
   size_t in_flight() const { return filling_.size() + writing_.size(); }
 
-  // Gives the current window to a worker.
+  // Gives the current window to a worker and to devices.
   void Dispatch() {
     WindowImage* const window = current_.get();
     filling_.push_back(std::move(current_));
-    machinery_.workers.Run([this, window] {
-      FillWindow(kernels_, *window);
-      arrivals_.Add({window, std::nullopt});
+    std::vector<PlaceFills>& places = window->places;
+    if (places.empty()) places.resize(1);
+    for (const PlaceFills& place : places) {
+      if (!place.fills.empty()) ++window->unfilled;
+    }
+    const bool literals_only = window->unfilled == 0;
+    if (literals_only) ++window->unfilled;
+    const auto done = [this, window] {
+      if (--window->unfilled == 0) arrivals_.Add({window, std::nullopt});
+    };
+    // Who is last may be done with the window, and with it its places.
+    const size_t count = places.size();
+    for (size_t i = count; i-- > 1;) {
+      if (places[i].fills.empty()) continue;
+      stagers_.At(i).Stage(window->block.bytes(), places[i], done);
+    }
+    if (places[0].fills.empty() && !literals_only) return;
+    machinery_.workers.Run([this, window, done] {
+      FillWindow(kernels_, window->block.bytes(), window->places[0]);
+      done();
     });
   }
 
@@ -234,7 +257,7 @@ class SavePipeline {
     while (!filling_.empty() && filling_.front()->filled) {
       Window window = std::move(filling_.front());
       filling_.pop_front();
-      if (failure_.ok()) Fail(Retire(*window));
+      if (failure_.ok()) Fail(facts_.Take(*window));
       if (failure_.ok()) Submit(std::move(window));
     }
     if (hooks_.cancelled != nullptr && *hooks_.cancelled) {
@@ -244,13 +267,17 @@ class SavePipeline {
   }
 
   void Fail(const Status& status) {
-    if (failure_.ok()) failure_ = status;
+    if (status.ok() || !failure_.ok()) return;
+    failure_ = status;
+    stagers_.Stop();
   }
 
   void NoteFilled(WindowImage& window) {
     window.filled = true;
-    stages_.copy += window.fill_seconds;
-    Fail(window.status);
+    for (const PlaceFills& place : window.places) {
+      stages_.copy += place.seconds;
+      Fail(place.status);
+    }
   }
 
   void NoteWritten(const Arrival& arrival) {
@@ -263,54 +290,6 @@ class SavePipeline {
     written_ += found->window->used;
     writing_.erase(found);  // its block goes back to the pool
     if (failure_.ok() && hooks_.written) hooks_.written(written_);
-  }
-
-  // Adds up the facts of the window, which is the lowest one, and makes what
-  // was deferred until they are known.
-  Status Retire(WindowImage& window) {
-    for (const WindowEvent& event : window.events) {
-      const auto bytes = window.block.bytes().subspan(event.at, event.bytes);
-      switch (event.kind) {
-        case WindowEvent::Kind::kFill:
-          AddFacts(event.piece, window.fills[event.index].crc, bytes);
-          break;
-        case WindowEvent::Kind::kUnit:
-          AddFacts(event.piece, event.crc, units_[event.index]);
-          break;
-        case WindowEvent::Kind::kDeferred:
-          CAISSON_RETURN_IF_ERROR(
-              Fill(deferred_[event.index], event, window.offset, bytes));
-          break;
-      }
-    }
-    return Status::Ok();
-  }
-
-  void AddFacts(size_t piece, uint32_t crc, std::span<const std::byte> bytes) {
-    PieceFacts& facts = facts_[piece];
-    facts.crc32 = Crc32Combine(facts.crc32, crc, bytes.size());
-    uint8_t& have = head_bytes_[piece];
-    const size_t taken = std::min(facts.head.size() - have, bytes.size());
-    std::memcpy(facts.head.data() + have, bytes.data(), taken);
-    have = static_cast<uint8_t>(have + taken);
-  }
-
-  Status Fill(Deferred& deferred, const WindowEvent& event,
-              uint64_t window_offset, std::span<std::byte> dst) {
-    if (event.from == 0) {
-      deferred.content.resize(deferred.literal.bytes);
-      const Facts known = {window_offset + event.at,
-                           std::span(facts_).first(deferred.pieces)};
-      CAISSON_RETURN_IF_ERROR(deferred.literal.fill(known, deferred.content));
-      deferred.literal.fill = nullptr;
-    }
-    const auto part =
-        std::span(deferred.content).subspan(event.from, event.bytes);
-    std::ranges::copy(part, dst.begin());
-    if (event.from + event.bytes == deferred.content.size()) {
-      std::vector<std::byte>().swap(deferred.content);
-    }
-    return Status::Ok();
   }
 
   // The last window ends with zeros up to the alignment; Truncate() takes them
@@ -344,7 +323,8 @@ class SavePipeline {
 
   Status WriteFront() {
     std::vector<std::byte> bytes(front_->bytes);
-    CAISSON_RETURN_IF_ERROR(front_->fill({totals_.file_bytes, facts_}, bytes));
+    CAISSON_RETURN_IF_ERROR(
+        front_->fill({totals_.file_bytes, facts_.pieces()}, bytes));
     file_.SetDirect(false);
     return file_.WriteAt(0, bytes);
   }
@@ -368,13 +348,11 @@ class SavePipeline {
   Arrivals<Arrival> arrivals_;
   Status failure_;  // the first
 
-  std::vector<PieceFacts> facts_;
-  std::vector<uint8_t> head_bytes_;  // that facts_ have, parallel to them
-  std::vector<std::vector<std::byte>> units_;
-  std::deque<Deferred> deferred_;
+  SaveFacts facts_;
   std::optional<FrontBlock> front_;
   uint64_t written_ = 0;
   PartTotals totals_;
+  DeviceStagers stagers_;  // ends first: it reports to arrivals_
 };
 
 }  // namespace

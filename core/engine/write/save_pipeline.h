@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Writes the parts of a format into a file with everything at once: the caller
-// lays parts into windows, workers copy tensor bytes into them, and the queue
-// writes windows that are full. The pool bounds what is in flight.
+// lays parts into windows, workers copy tensor bytes into them, devices store
+// those of theirs, and the queue writes windows that are full. The pool bounds
+// what is in flight.
 //
 // Facts come of windows in file order: when the lowest window that is not done
 // is filled, its CRCs are added up and its deferred literals made, and it goes
@@ -16,6 +17,7 @@
 
 #include "caisson/engine.h"
 #include "caisson/status.h"
+#include "core/engine/device/device_stagers.h"
 #include "core/engine/machinery.h"
 #include "core/engine/write/part_writer.h"
 #include "core/formats/format.h"
@@ -32,16 +34,23 @@ struct SaveHooks {
 
   // The same, with the bytes in the file, after each window.
   std::function<void(uint64_t)> written;
+
+  // How tensors of devices are read.
+  DeviceSaveSetting devices;
+
+  // If not null, what was read of devices is added to it, in any case.
+  DeviceSaveReport* device_report = nullptr;
 };
 
 // Writes all of `parts` from offset 0, and gives the file its final size. Every
 // transfer but that of a front block is aligned for direct I/O; where the file
 // is in that mode it is not any more afterwards. Blocks; whatever the answer,
-// nothing is in flight when it returns. Adds to `stages`.
+// nothing is in flight when it returns, on no device either. Adds to `stages`.
 //
 // REQUIRES: storages do not change before `staged`; the file is empty, or as
 // long as it will be at the least.
-// Errors: those of WriteParts(); kCancelled.
+// Errors: those of WriteParts() but that for devices; kUnavailable for one that
+// is not there; kDevice; kCancelled.
 Result<PartTotals> SaveParts(PartStream& parts, File& file,
                              const Machinery& machinery, const SaveHooks& hooks,
                              StageTimes* stages);

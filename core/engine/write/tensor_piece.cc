@@ -30,11 +30,14 @@ Status CheckWritable(const TensorPiece& piece) {
                                    " bytes that is not in memory; load it "
                                    "first");
   }
-  if (!region.device.is_cpu()) {
-    return Status::Unavailable("a storage on " + Name(region.device) +
-                               ": this build writes from host memory only");
-  }
   return Status::Ok();
+}
+
+Status CheckOnHost(const TensorPiece& piece) {
+  const Region& region = piece.storage->region;
+  if (region.device.is_cpu()) return Status::Ok();
+  return Status::Unavailable("a storage on " + Name(region.device) +
+                             ": only an Engine saves from devices");
 }
 
 }  // namespace caisson

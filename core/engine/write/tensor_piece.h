@@ -25,8 +25,11 @@ struct PieceStep {
 PieceStep StepOf(const TensorPiece& piece);
 
 // kUnsupported for an encoding that this build cannot produce;
-// kInvalidArgument for a storage that is not in memory; kUnavailable for one
-// that is not in the host's.
+// kInvalidArgument for a storage that is not in memory, of the host or of a
+// device.
 Status CheckWritable(const TensorPiece& piece);
+
+// kUnavailable for a storage that is not in memory of the host.
+Status CheckOnHost(const TensorPiece& piece);
 
 }  // namespace caisson

@@ -8,19 +8,32 @@
 
 namespace caisson {
 
-void FillWindow(const KernelTable& kernels, WindowImage& window) {
+void FillWindow(const KernelTable& kernels, std::span<std::byte> window,
+                PlaceFills& fills) {
   const Stopwatch watch;
-  const std::span<std::byte> bytes = window.block.bytes();
-  window.status =
-      TransformAll(kernels, std::span(window.fills), [&](Fill& fill) {
-        Job job;
-        job.src = fill.src;
-        job.dst = &bytes[fill.at];
-        job.elems = fill.bytes / ByteWidth(fill.step.from);
-        job.crc = &fill.crc;
-        return job;
-      });
-  window.fill_seconds = watch.seconds();
+  fills.status = TransformAll(kernels, std::span(fills.fills), [&](Fill& fill) {
+    Job job;
+    job.src = fill.src;
+    job.dst = &window[fill.at];
+    job.elems = fill.bytes / ByteWidth(fill.step.from);
+    job.crc = &fill.crc;
+    return job;
+  });
+  fills.seconds = watch.seconds();
+}
+
+void FinishWindow(const KernelTable& kernels, std::span<std::byte> window,
+                  PlaceFills& fills) {
+  const Stopwatch watch;
+  fills.status = TransformAll(kernels, std::span(fills.fills), [&](Fill& fill) {
+    Job job;
+    job.src = &window[fill.at];
+    job.dst = fill.step.op == Op::kCopy ? nullptr : &window[fill.at];
+    job.elems = fill.bytes / ByteWidth(fill.step.from);
+    job.crc = &fill.crc;
+    return job;
+  });
+  fills.seconds = watch.seconds();
 }
 
 }  // namespace caisson

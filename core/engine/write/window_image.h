@@ -4,8 +4,10 @@
 // go where, and in which order facts come of it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "caisson/status.h"
@@ -14,23 +16,31 @@
 
 namespace caisson {
 
-// A run of a piece that a worker copies.
+// A run of a piece that is brought into the window.
 struct Fill {
   Step step;
   const std::byte* src = nullptr;
   size_t at = 0;     // in the window
   size_t bytes = 0;  // there
-  uint32_t crc = 0;  // of these; set by FillWindow
+  uint32_t crc = 0;  // of these; set by who fills
+};
+
+// The runs that come from one place: the host, or a device.
+struct PlaceFills {
+  std::vector<Fill> fills;
+  Status status;       // of who filled them
+  double seconds = 0;  // of one thread of the host
 };
 
 // What the window holds at some place, as far as facts depend on it.
 struct WindowEvent {
   enum class Kind : uint8_t {
-    kFill,      // fills[index], of `piece`
+    kFill,      // places[place].fills[index], of `piece`
     kUnit,      // an element that was laid by the cursor; of `piece`
     kDeferred,  // a part of the deferred literal `index`
   };
   Kind kind = Kind::kFill;
+  size_t place = 0;
   size_t index = 0;
   size_t piece = 0;
   size_t at = 0;     // in the window
@@ -41,17 +51,21 @@ struct WindowEvent {
 
 struct WindowImage {
   StagingPool::Block block;
-  uint64_t offset = 0;  // of its first byte in the file
-  size_t used = 0;      // bytes that are laid
-  std::vector<Fill> fills;
+  uint64_t offset = 0;              // of its first byte in the file
+  size_t used = 0;                  // bytes that are laid
+  std::vector<PlaceFills> places;   // the host's first
   std::vector<WindowEvent> events;  // in file order
+  std::atomic<size_t> unfilled{0};  // places that are not done
   bool filled = false;
-  Status status;            // of FillWindow
-  double fill_seconds = 0;  // of one thread
 };
 
-// Copies every run of the window into its place, with its CRC in the same
-// pass, and sets status and fill_seconds.
-void FillWindow(const KernelTable& kernels, WindowImage& window);
+// Copies every run into its place in `window`, with its CRC in the same pass,
+// and sets status and seconds.
+void FillWindow(const KernelTable& kernels, std::span<std::byte> window,
+                PlaceFills& fills);
+
+// The same of runs that lie in their places as they were in their sources.
+void FinishWindow(const KernelTable& kernels, std::span<std::byte> window,
+                  PlaceFills& fills);
 
 }  // namespace caisson
