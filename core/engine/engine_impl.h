@@ -57,7 +57,7 @@ class Engine::Impl {
   // Calls `function` with what reads the payload of `source`, a ReadExecutor.
   template <class Function>
   auto WithReads(const ByteSource& source, const ProgressCallback& progress,
-                 const Function& function)
+                 LoadReport* report, const Function& function)
       -> decltype(function(std::declval<ReadExecutor&>()));
 
  private:

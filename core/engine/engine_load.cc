@@ -29,13 +29,24 @@ std::function<void(uint64_t, uint64_t)> Timed(
 template <class Function>
 auto Engine::Impl::WithReads(const ByteSource& source,
                              const ProgressCallback& progress,
-                             const Function& function)
+                             LoadReport* report, const Function& function)
     -> decltype(function(std::declval<ReadExecutor&>())) {
+  const Stopwatch watch;
   const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
   if (!machinery) return machinery.error();
   const ReadRoute route(source, options_.direct);
   ParallelReads reads(*machinery, route.direct(), Timed(progress));
-  return function(reads);
+  auto result = function(reads);
+  if (report != nullptr) {
+    *report = reads.report();
+    report->threads = machinery->workers.threads();
+    report->io = std::string(route.name());
+    if (route.direct() != nullptr) {
+      report->io = std::string(machinery->queue.name()) + ", " + report->io;
+    }
+    report->seconds = watch.seconds();
+  }
+  return result;
 }
 
 Result<Reader> Engine::Open(const std::string& path,
@@ -46,58 +57,70 @@ Result<Reader> Engine::Open(const std::string& path,
 }
 
 Result<State> Engine::Load(const Reader& reader, const LoadOptions& options,
-                           const ProgressCallback& progress) {
+                           const ProgressCallback& progress,
+                           LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
-  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
-    return file.Load(options, reads);
-  });
+  return impl_->WithReads(
+      file.source, progress, report,
+      [&](ReadExecutor& reads) { return file.Load(options, reads); });
 }
 
 Status Engine::LoadInto(const Reader& reader, State& state,
                         const LoadIntoOptions& options,
-                        const ProgressCallback& progress) {
+                        const ProgressCallback& progress, LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
-  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
-    return file.LoadInto(state, options, reads);
-  });
+  return impl_->WithReads(file.source, progress, report,
+                          [&](ReadExecutor& reads) {
+                            return file.LoadInto(state, options, reads);
+                          });
 }
 
 Result<ReadReport> Engine::Read(const Reader& reader,
                                 std::span<const ReadRequest> requests,
-                                const ProgressCallback& progress) {
+                                const ProgressCallback& progress,
+                                LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
-  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
-    return file.Read(requests, reads);
-  });
+  return impl_->WithReads(
+      file.source, progress, report,
+      [&](ReadExecutor& reads) { return file.Read(requests, reads); });
 }
 
 Result<VerifyReport> Engine::Verify(const Reader& reader,
-                                    const ProgressCallback& progress) {
+                                    const ProgressCallback& progress,
+                                    LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
-  return impl_->WithReads(file.source, progress, [&](ReadExecutor& reads) {
-    return file.Verify(reads);
-  });
+  return impl_->WithReads(
+      file.source, progress, report,
+      [&](ReadExecutor& reads) { return file.Verify(reads); });
 }
 
 Result<State> Engine::Load(const std::string& path, const LoadOptions& options,
-                           const ProgressCallback& progress) {
+                           const ProgressCallback& progress,
+                           LoadReport* report) {
+  const Stopwatch watch;
   CAISSON_ASSIGN_OR_RETURN(const Reader reader, Open(path));
-  return Load(reader, options, progress);
+  Result<State> state = Load(reader, options, progress, report);
+  if (report != nullptr) report->seconds = watch.seconds();
+  return state;
 }
 
 Status Engine::LoadInto(const std::string& path, State& state,
                         const LoadIntoOptions& options,
-                        const ProgressCallback& progress) {
+                        const ProgressCallback& progress, LoadReport* report) {
+  const Stopwatch watch;
   CAISSON_ASSIGN_OR_RETURN(const Reader reader, Open(path));
-  return LoadInto(reader, state, options, progress);
+  const Status status = LoadInto(reader, state, options, progress, report);
+  if (report != nullptr) report->seconds = watch.seconds();
+  return status;
 }
 
 Result<VerifyReport> Engine::Verify(const std::string& path,
-                                    const ProgressCallback& progress) {
+                                    const ProgressCallback& progress,
+                                    LoadReport* report) {
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
                            DirectFile::Open(path));
   const ByteSource source(file);
-  return impl_->WithReads(source, progress, [&](ReadExecutor& reads) {
+  return impl_->WithReads(source, progress, report, [&](ReadExecutor& reads) {
     return VerifyAdapter(file, reads);
   });
 }

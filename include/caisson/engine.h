@@ -127,6 +127,34 @@ struct SaveReport {
   DeviceSaveReport device;
 };
 
+// Where the time of a load went, in seconds. Transfers and copies run at the
+// same time: their sum may exceed that of the load. One that waited for the
+// disk most of the time was as fast as its transfers; one that did neither wait
+// was held up by both in turn, or by work that they do not count, such as
+// parsing the file's index.
+struct LoadTimes {
+  double copy = 0;         // of all threads together, copying and checking;
+                           // of what must be decoded, reading it too
+  double transfer = 0;     // of all reads together: past the page cache from
+                           // submit to done, else the calls of the threads
+  double wait_disk = 0;    // every thread waited for a read past the page cache
+  double wait_memory = 0;  // nothing was read for want of staging memory
+};
+
+struct LoadReport {
+  uint64_t file_bytes = 0;    // of the records that were read, as stored
+  uint64_t tensor_bytes = 0;  // that were put into memory; none by Verify()
+  double seconds = 0;         // of the call
+  size_t threads = 0;         // that copied and checked
+  LoadTimes stages;
+
+  // The queue, and which way the bytes came: "threads, direct" past the page
+  // cache; "page cache" where they were there already; "buffered" where direct
+  // I/O is refused or unwanted; "adapter" for a source that is no file, or that
+  // Open() did not open. All but the first are read by the threads themselves.
+  std::string io;
+};
+
 // What SaveAsync does while another save is running.
 enum class WhenBusy : uint8_t {
   kWait,  // starts when that is done; SaveAsync blocks meanwhile
@@ -228,30 +256,38 @@ class Engine {
   // Reader::Load, LoadInto, Read and Verify, with many reads in flight. Block.
   // A Reader that was not opened by Open() is read through its adapter.
   // `progress` is called now and then on the calling thread, and must not call
-  // the engine.
+  // the engine. `report`, unless null, is set when the function returns, also
+  // with an error, unless the file could not be opened.
   //
   // Errors: those of the function.
   Result<State> Load(const Reader& reader, const LoadOptions& options = {},
-                     const ProgressCallback& progress = {});
+                     const ProgressCallback& progress = {},
+                     LoadReport* report = nullptr);
   Status LoadInto(const Reader& reader, State& state,
                   const LoadIntoOptions& options = {},
-                  const ProgressCallback& progress = {});
+                  const ProgressCallback& progress = {},
+                  LoadReport* report = nullptr);
   Result<ReadReport> Read(const Reader& reader,
                           std::span<const ReadRequest> requests,
-                          const ProgressCallback& progress = {});
+                          const ProgressCallback& progress = {},
+                          LoadReport* report = nullptr);
   Result<VerifyReport> Verify(const Reader& reader,
-                              const ProgressCallback& progress = {});
+                              const ProgressCallback& progress = {},
+                              LoadReport* report = nullptr);
 
   // The same of the file at `path`. Verify() is VerifyFile().
   //
   // Errors: those of Open() too.
   Result<State> Load(const std::string& path, const LoadOptions& options = {},
-                     const ProgressCallback& progress = {});
+                     const ProgressCallback& progress = {},
+                     LoadReport* report = nullptr);
   Status LoadInto(const std::string& path, State& state,
                   const LoadIntoOptions& options = {},
-                  const ProgressCallback& progress = {});
+                  const ProgressCallback& progress = {},
+                  LoadReport* report = nullptr);
   Result<VerifyReport> Verify(const std::string& path,
-                              const ProgressCallback& progress = {});
+                              const ProgressCallback& progress = {},
+                              LoadReport* report = nullptr);
 
   class Impl;
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -336,6 +337,130 @@ TEST(EngineLoad, LeavesThePageCacheAsItWas) {
     EXPECT_EQ(CachedShare(path), 1);
     CAISSON_ASSERT_OK(engine.Load(path).status());
     EXPECT_EQ(CachedShare(path), 1);
+  }
+}
+
+// No time can be right or wrong here, but none can be more than there was.
+void ExpectPlausible(const LoadReport& report, const Mode& mode) {
+  EXPECT_GT(report.seconds, 0);
+  EXPECT_EQ(report.threads, mode.threads);
+  const LoadTimes& stages = report.stages;
+  const double threads = static_cast<double>(mode.threads);
+  const double windows = static_cast<double>(mode.windows);
+  const bool direct = report.io.ends_with(", direct");
+  EXPECT_GT(stages.copy, 0);
+  EXPECT_LE(stages.copy, threads * report.seconds);
+  EXPECT_GT(stages.transfer, 0);
+  EXPECT_LE(stages.transfer, (direct ? windows : threads) * report.seconds);
+  EXPECT_GE(stages.wait_disk, 0);
+  EXPECT_GE(stages.wait_memory, 0);
+  EXPECT_LE(stages.wait_disk + stages.wait_memory, report.seconds);
+}
+
+std::string IoOf(const std::string& path, const Mode& mode) {
+  if (!mode.cold) return "page cache";
+  const auto file = DirectFile::Open(path);
+  EXPECT_THAT(file.status(), IsOk());
+  alignas(4096) std::byte block[4096];
+  const bool works = mode.direct && (*file)->direct() != nullptr &&
+                     (*file)->direct()->ReadUpTo(0, block).has_value();
+  return works ? "threads, direct" : "buffered";
+}
+
+TEST(EngineLoad, ReportsWhatItReadAndHow) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  std::set<std::string> records;
+  uint64_t bytes = 0;
+  uint64_t viewed = 0;
+  {
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Reader index, Reader::Open(path));
+    for (const TensorInfo& tensor : index.tensors()) {
+      if (records.insert(tensor.record).second) bytes += tensor.stored_bytes;
+      if (!tensor.view.contiguous()) viewed += tensor.view.spec.bytes();
+    }
+  }
+  ASSERT_GT(viewed, 0u);
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    LoadReport report;
+    const auto prepare = [&] {
+      report = {};
+      mode.cold ? DropCache(path) : static_cast<void>(Content(path));
+    };
+    prepare();
+    const std::string io = IoOf(path, mode);
+    CAISSON_ASSERT_OK_AND_ASSIGN(State target,
+                                 engine.Load(path, {}, {}, &report));
+    EXPECT_EQ(report.file_bytes, bytes);
+    EXPECT_EQ(report.tensor_bytes, bytes);
+    EXPECT_EQ(report.io, io);
+    ExpectPlausible(report, mode);
+
+    prepare();
+    CAISSON_ASSERT_OK(engine.LoadInto(path, target, {}, {}, &report));
+    EXPECT_EQ(report.file_bytes, bytes + viewed);
+    EXPECT_EQ(report.tensor_bytes, bytes + viewed);
+    EXPECT_EQ(report.io, io);
+    ExpectPlausible(report, mode);
+
+    prepare();
+    CAISSON_ASSERT_OK_AND_ASSIGN(const VerifyReport verified,
+                                 engine.Verify(path, {}, &report));
+    EXPECT_TRUE(verified.ok());
+    EXPECT_EQ(report.tensor_bytes, 0u);
+    EXPECT_GT(report.file_bytes, bytes);  // data.pkl and its like
+    EXPECT_EQ(report.io, io);
+    ExpectPlausible(report, mode);
+
+    prepare();
+    CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Engine::Open(path));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const TensorInfo* large,
+                                 reader.Find("large.2"));
+    ByteVector whole(static_cast<size_t>(large->view.spec.bytes()));
+    const ReadRequest request = {
+        large, {}, {whole.data(), whole.size(), Device::Cpu()}};
+    CAISSON_ASSERT_OK_AND_ASSIGN(
+        const ReadReport read,
+        engine.Read(reader, std::span(&request, 1), {}, &report));
+    EXPECT_EQ(report.file_bytes, read.bytes_read);
+    EXPECT_EQ(report.tensor_bytes, whole.size());
+    EXPECT_EQ(report.io, io);
+    ExpectPlausible(report, mode);
+  }
+  Engine engine = MakeEngine(kModes[1]);
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, OpenBytes(Content(path)));
+  LoadReport report;
+  CAISSON_ASSERT_OK(engine.Load(reader, {}, {}, &report).status());
+  EXPECT_EQ(report.io, "adapter");
+  EXPECT_EQ(report.tensor_bytes, bytes);
+}
+
+// It began again for every target whose elements do not follow each other.
+TEST(EngineLoad, ProgressOfALoadIntoPlaceOnlyGrows) {
+  const State state = LargeState();
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  State target = LargeState();
+  for (const char* name : {"0", "1", "2"}) {
+    const int64_t rows = 1'200'000 + (name[0] - '0');
+    const TensorView memory = RandomTensor(DType::kFloat32, {rows, 2}, 9);
+    target["large"][name] = ViewOf(memory, {rows}, {2});
+  }
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    if (mode.cold) DropCache(path);
+    std::vector<Progress> told;
+    CAISSON_ASSERT_OK(engine.LoadInto(
+        path, target, {}, [&](const Progress& now) { told.push_back(now); }));
+    ASSERT_FALSE(told.empty());
+    for (size_t i = 1; i < told.size(); ++i) {
+      ASSERT_GE(told[i].bytes, told[i - 1].bytes);
+      ASSERT_EQ(told[i].total, told[i - 1].total);
+    }
+    EXPECT_EQ(told.back().bytes, told.back().total);
+    EXPECT_GT(told.front().total, 14'000'000u);
   }
 }
 

@@ -196,6 +196,11 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
       later.push_back(task);
     }
   }
+  uint64_t expected = 0;
+  for (const ReadTask& task : tasks) expected += task.storage->bytes;
+  for (const ReadTask& task : later) expected += task.storage->bytes;
+  for (const Pair& pair : strided) expected += StorageOf(*pair.info).bytes;
+  reads.Expect(expected);
   CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
   for (ReadTask& task : later) {
     CAISSON_RETURN_IF_ERROR(

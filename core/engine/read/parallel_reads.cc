@@ -10,6 +10,7 @@
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
 #include "core/engine/arrivals.h"
+#include "core/engine/stopwatch.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
@@ -23,6 +24,21 @@ constexpr size_t kBlockBytes = size_t{256} << 10;
 
 // How many tasks each worker is given ahead.
 constexpr size_t kTasksPerThread = 4;
+
+// How long a worker was busy with what, in seconds.
+struct Work {
+  double transfer = 0;
+  double copy = 0;
+};
+
+// Calls `work` and adds what it took to `seconds`.
+template <class Function>
+Status Timed(double& seconds, const Function& work) {
+  const Stopwatch watch;
+  Status status = work();
+  seconds += watch.seconds();
+  return status;
+}
 
 // The parts of one window, read through the source.
 class ShareReader {
@@ -40,6 +56,8 @@ class ShareReader {
     }
     return Status::Ok();
   }
+
+  const Work& work() const { return work_; }
 
  private:
   // Whether its bytes can be read to where they belong.
@@ -67,8 +85,8 @@ class ShareReader {
       end = std::max(end, part.offset + part.bytes);
     }
     const std::span<std::byte> block = Scratch().first(end - offset);
-    CAISSON_RETURN_IF_ERROR(source_.ReadExact(offset, block, "tensors"));
-    return DrainParts(kernels_, block.data(), offset, parts);
+    CAISSON_RETURN_IF_ERROR(Read(offset, block));
+    return Copy(block.data(), offset, parts);
   }
 
   Status ReadLarge(ReadPart& part) {
@@ -94,13 +112,23 @@ class ShareReader {
     const std::span<std::byte> bytes = in_place
                                            ? std::span(block.dst, block.bytes)
                                            : Scratch().first(block.bytes);
-    CAISSON_RETURN_IF_ERROR(source_.ReadExact(block.offset, bytes, "tensors"));
+    CAISSON_RETURN_IF_ERROR(Read(block.offset, bytes));
     if (in_place && block.step.op == Op::kCopy) {
       if (!block.sum) return Status::Ok();
       block.dst = nullptr;  // it is where it belongs
     }
-    return DrainParts(kernels_, bytes.data(), block.offset,
-                      std::span(&block, 1));
+    return Copy(bytes.data(), block.offset, std::span(&block, 1));
+  }
+
+  Status Read(uint64_t offset, std::span<std::byte> dst) {
+    return Timed(work_.transfer,
+                 [&] { return source_.ReadExact(offset, dst, "tensors"); });
+  }
+
+  Status Copy(const std::byte* image, uint64_t offset,
+              std::span<ReadPart> parts) {
+    return Timed(work_.copy,
+                 [&] { return DrainParts(kernels_, image, offset, parts); });
   }
 
   std::span<std::byte> Scratch() {
@@ -113,6 +141,7 @@ class ShareReader {
   const ByteSource& source_;
   const KernelTable& kernels_;
   std::unique_ptr<std::byte[]> scratch_;
+  Work work_;
 };
 
 // A window that was read into staging memory, or is done; or a task that is.
@@ -121,6 +150,13 @@ struct Arrival {
   StagingPool::Block block = {};            // what it was read into
   std::optional<Result<size_t>> read = {};  // none: it is done
   ReadTask* task = nullptr;
+  Work work = {};
+};
+
+// What was done by now and is known to come, in bytes of storages.
+struct ReadCount {
+  uint64_t done = 0;
+  uint64_t total = 0;
 };
 
 class ReadRun {
@@ -128,7 +164,8 @@ class ReadRun {
   ReadRun(const Machinery& machinery, const File* direct,
           const ByteSource& source, std::span<ReadTask> tasks, OnError on_error,
           const KernelTable& kernels,
-          const std::function<void(uint64_t, uint64_t)>& progress)
+          const std::function<void(uint64_t, uint64_t)>& progress,
+          const ReadCount& count, LoadTimes& times)
       : machinery_(machinery),
         direct_(direct),
         source_(source),
@@ -136,13 +173,13 @@ class ReadRun {
         on_error_(on_error),
         kernels_(kernels),
         progress_(progress),
+        count_(count),
+        times_(times),
         plan_(tasks,
               direct == nullptr ? kShareBytes : machinery.pool.block_bytes(),
               &rest_) {}
 
   Status Go() {
-    for (const ReadWindow& window : plan_.windows()) total_ += window.bytes;
-    for (const size_t i : rest_) total_ += tasks_[i].storage->bytes;
     for (const size_t i : rest_) {
       tasks_[i].status = Status::Cancelled("not read");
     }
@@ -157,7 +194,7 @@ class ReadRun {
       } else if (more && Start(plan_.windows()[next])) {
         ++next;
       } else if (in_flight_ > 0) {
-        arrivals_.Wait();
+        Wait(more);
       } else {
         break;
       }
@@ -173,6 +210,18 @@ class ReadRun {
   }
 
  private:
+  // Waits for what is in flight, and notes who kept it waiting: where neither
+  // the disk nor the workers are idle, nobody.
+  void Wait(bool more) {
+    const Stopwatch watch;
+    arrivals_.Wait();
+    if (reading_ > 0 && reading_ == in_flight_) {
+      times_.wait_disk += watch.seconds();
+    } else if (direct_ != nullptr && more && reading_ == 0) {
+      times_.wait_memory += watch.seconds();
+    }
+  }
+
   // Whether the workers have enough to do. They take tasks in order: who gave
   // them all at once would keep other loads and saves waiting until the end,
   // and read on after an error.
@@ -185,9 +234,11 @@ class ReadRun {
     if (WorkersAreBusy()) return false;
     ++in_flight_;
     machinery_.workers.Run([this, &task] {
+      const Stopwatch watch;
       RunReadTask(source_, task);
       Arrival arrival;
       arrival.task = &task;
+      arrival.work.copy = watch.seconds();
       arrivals_.Add(std::move(arrival));
     });
     return true;
@@ -198,7 +249,9 @@ class ReadRun {
     auto block = machinery_.pool.TryLease();
     if (block && !*block) {
       if (in_flight_ > 0) return false;
+      const Stopwatch waiting;
       auto waited = machinery_.pool.Lease();  // others have them all
+      times_.wait_memory += waiting.seconds();
       if (waited) {
         block = std::optional(std::move(*waited));
       } else {
@@ -211,17 +264,20 @@ class ReadRun {
       return true;
     }
     ++in_flight_;
+    ++reading_;
     const auto bytes = (**block).bytes().first(window.bytes);
     // std::function wants something that can be copied.
     auto lease = std::make_shared<StagingPool::Block>(std::move(**block));
-    machinery_.queue.Read(*direct_, window.offset, bytes,
-                          [this, &window, lease](Result<size_t> read) {
-                            Arrival arrival;
-                            arrival.window = &window;
-                            arrival.block = std::move(*lease);
-                            arrival.read = std::move(read);
-                            arrivals_.Add(std::move(arrival));
-                          });
+    machinery_.queue.Read(
+        *direct_, window.offset, bytes,
+        [this, &window, lease, watch = Stopwatch()](Result<size_t> read) {
+          Arrival arrival;
+          arrival.work.transfer = watch.seconds();
+          arrival.window = &window;
+          arrival.block = std::move(*lease);
+          arrival.read = std::move(read);
+          arrivals_.Add(std::move(arrival));
+        });
     return true;
   }
 
@@ -229,9 +285,11 @@ class ReadRun {
     if (WorkersAreBusy()) return false;
     ++in_flight_;
     machinery_.workers.Run([this, &window] {
-      window.status = ShareReader(source_, kernels_).Run(plan_.PartsOf(window));
+      ShareReader reader(source_, kernels_);
+      window.status = reader.Run(plan_.PartsOf(window));
       Arrival arrival;
       arrival.window = &window;
+      arrival.work = reader.work();
       arrivals_.Add(std::move(arrival));
     });
     return true;
@@ -239,17 +297,27 @@ class ReadRun {
 
   void TakeArrivals() {
     for (Arrival& arrival : arrivals_.Take()) {
+      times_.transfer += arrival.work.transfer;
+      times_.copy += arrival.work.copy;
       if (arrival.read) {
+        --reading_;
         Drain(arrival);
         continue;
       }
       --in_flight_;
-      done_ += arrival.task != nullptr ? arrival.task->storage->bytes
-                                       : arrival.window->bytes;
+      count_.done += arrival.task != nullptr ? arrival.task->storage->bytes
+                                             : BytesOf(*arrival.window);
       Note(arrival.task != nullptr ? arrival.task->status
                                    : arrival.window->status);
-      if (progress_) progress_(done_, total_);
+      if (progress_) progress_(count_.done, count_.total);
     }
+  }
+
+  // Those of storages, without what lies between them.
+  uint64_t BytesOf(const ReadWindow& window) {
+    uint64_t bytes = 0;
+    for (const ReadPart& part : plan_.PartsOf(window)) bytes += part.bytes;
+    return bytes;
   }
 
   // Gives what was read into staging memory to a worker.
@@ -258,10 +326,12 @@ class ReadRun {
     auto lease = std::make_shared<StagingPool::Block>(std::move(arrival.block));
     const Result<size_t> read = std::move(*arrival.read);
     machinery_.workers.Run([this, &window, lease, read] {
-      window.status = DrainWindow(window, lease->data(), read);
-      lease->Return();
       Arrival done;
       done.window = &window;
+      window.status = Timed(done.work.copy, [&] {
+        return DrainWindow(window, lease->data(), read);
+      });
+      lease->Return();
       arrivals_.Add(std::move(done));
     });
   }
@@ -291,16 +361,17 @@ class ReadRun {
   const OnError on_error_;
   const KernelTable& kernels_;
   const std::function<void(uint64_t, uint64_t)>& progress_;
+  ReadCount count_;
+  LoadTimes& times_;
 
   std::vector<size_t> rest_;
   ReadPlan plan_;
   Arrivals<Arrival> arrivals_;
-  size_t in_flight_ = 0;
+  size_t in_flight_ = 0;  // with the disk or the workers
+  size_t reading_ = 0;    // of them with the disk
   bool stopped_ = false;
   Status pool_failure_;
-  Status cancelled_;    // the first such error of the source itself
-  uint64_t done_ = 0;   // bytes
-  uint64_t total_ = 0;  // bytes
+  Status cancelled_;  // the first such error of the source itself
 };
 
 }  // namespace
@@ -309,9 +380,19 @@ Status ParallelReads::Run(const ByteSource& source, std::span<ReadTask> tasks,
                           OnError on_error) {
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
-  ReadRun run(machinery_, direct_, source, tasks, on_error, *kernels,
-              progress_);
-  return run.Go();
+  uint64_t bytes = 0;
+  for (const ReadTask& task : tasks) bytes += task.storage->bytes;
+  total_ = std::max(total_, done_ + bytes);
+  ReadRun run(machinery_, direct_, source, tasks, on_error, *kernels, progress_,
+              {done_, total_}, report_.stages);
+  Status status = run.Go();
+  done_ += bytes;
+  for (const ReadTask& task : tasks) {
+    if (!task.status.ok()) continue;
+    report_.file_bytes += task.read.file_bytes;
+    report_.tensor_bytes += task.dst.size();
+  }
+  return status;
 }
 
 }  // namespace caisson

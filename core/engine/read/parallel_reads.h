@@ -9,9 +9,12 @@
 // Thread safety: one Run() at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
+#include "caisson/engine.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/read_plan.h"
 #include "core/engine/read/read_task.h"
@@ -23,20 +26,28 @@ class ParallelReads final : public ReadExecutor {
  public:
   // `direct`: the source's file with direct I/O, null to read through the
   // source. `progress` is called on the calling thread, with bytes that are
-  // done and bytes in all.
+  // done and bytes in all, of the storages that were asked for; neither goes
+  // back from one Run() to the next.
   ParallelReads(const Machinery& machinery, const File* direct,
                 std::function<void(uint64_t, uint64_t)> progress)
       : machinery_(machinery),
         direct_(direct),
         progress_(std::move(progress)) {}
 
+  void Expect(uint64_t bytes) override { total_ = bytes; }
   Status Run(const ByteSource& source, std::span<ReadTask> tasks,
              OnError on_error) override;
+
+  // What all runs did; its times but not its `seconds`, `threads` and `io`.
+  const LoadReport& report() const { return report_; }
 
  private:
   const Machinery machinery_;
   const File* const direct_;
   const std::function<void(uint64_t, uint64_t)> progress_;
+  uint64_t done_ = 0;   // bytes, of all runs that are over
+  uint64_t total_ = 0;  // of all that were begun or are expected
+  LoadReport report_;
 };
 
 }  // namespace caisson

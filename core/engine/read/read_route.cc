@@ -19,11 +19,16 @@ bool Works(const File* direct) {
 
 ReadRoute::ReadRoute(const ByteSource& source, bool may_be_direct)
     : file_(dynamic_cast<const DirectFile*>(&source.adapter())) {
-  // Windows are aligned in the source, which must begin where the file does.
-  if (file_ == nullptr || !may_be_direct || source.start() != 0) return;
-  if (file_->CachedShare() < kWarm && Works(file_->direct())) {
-    direct_ = file_->direct();
+  if (file_ == nullptr) return;
+  if (file_->CachedShare() >= kWarm) {
+    name_ = "page cache";
+    return;
   }
+  name_ = "buffered";
+  // Windows are aligned in the source, which must begin where the file does.
+  if (!may_be_direct || source.start() != 0 || !Works(file_->direct())) return;
+  name_ = "direct";
+  direct_ = file_->direct();
 }
 
 ReadRoute::~ReadRoute() {

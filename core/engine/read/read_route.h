@@ -4,6 +4,8 @@
 // there, else past it, so that what others have there stays.
 #pragma once
 
+#include <string_view>
+
 #include "core/base/byte_source.h"
 #include "core/io/direct_file.h"
 #include "core/io/file.h"
@@ -25,9 +27,13 @@ class ReadRoute {
   // The file with direct I/O; null to read through the source.
   const File* direct() const { return direct_; }
 
+  // "direct", "page cache", "buffered" or "adapter": see LoadReport::io.
+  std::string_view name() const { return name_; }
+
  private:
   const DirectFile* file_;  // null: the source is something else
   const File* direct_ = nullptr;
+  std::string_view name_ = "adapter";
 };
 
 }  // namespace caisson

@@ -45,6 +45,10 @@ enum class OnError : uint8_t {
 
 class ReadExecutor {
  public:
+  // Says that several calls of Run() will follow, whose storages have `bytes`
+  // in all, as far as is known, so that progress is told as of one.
+  virtual void Expect(uint64_t bytes) { static_cast<void>(bytes); }
+
   // Does the tasks and sets what came of each. Blocks. Returns the error of
   // the first task, in their order, that has one.
   virtual Status Run(const ByteSource& source, std::span<ReadTask> tasks,
