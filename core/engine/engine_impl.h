@@ -55,9 +55,11 @@ class Engine::Impl {
                            const AsyncOptions& options);
 
   // Calls `function` with what reads the payload of `source`, a ReadExecutor.
+  // What is written to devices comes after `streams`.
   template <class Function>
   auto WithReads(const ByteSource& source, const ProgressCallback& progress,
-                 LoadReport* report, const Function& function)
+                 LoadReport* report, std::span<const DeviceStream> streams,
+                 const Function& function)
       -> decltype(function(std::declval<ReadExecutor&>()));
 
  private:

@@ -29,13 +29,15 @@ std::function<void(uint64_t, uint64_t)> Timed(
 template <class Function>
 auto Engine::Impl::WithReads(const ByteSource& source,
                              const ProgressCallback& progress,
-                             LoadReport* report, const Function& function)
+                             LoadReport* report,
+                             std::span<const DeviceStream> streams,
+                             const Function& function)
     -> decltype(function(std::declval<ReadExecutor&>())) {
   const Stopwatch watch;
   const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
   if (!machinery) return machinery.error();
   const ReadRoute route(source, options_.direct);
-  ParallelReads reads(*machinery, route.direct(), Timed(progress));
+  ParallelReads reads(*machinery, route.direct(), streams, Timed(progress));
   auto result = function(reads);
   if (report != nullptr) {
     *report = reads.report();
@@ -61,7 +63,7 @@ Result<State> Engine::Load(const Reader& reader, const LoadOptions& options,
                            LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
   return impl_->WithReads(
-      file.source, progress, report,
+      file.source, progress, report, options.streams,
       [&](ReadExecutor& reads) { return file.Load(options, reads); });
 }
 
@@ -69,7 +71,7 @@ Status Engine::LoadInto(const Reader& reader, State& state,
                         const LoadIntoOptions& options,
                         const ProgressCallback& progress, LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
-  return impl_->WithReads(file.source, progress, report,
+  return impl_->WithReads(file.source, progress, report, options.streams,
                           [&](ReadExecutor& reads) {
                             return file.LoadInto(state, options, reads);
                           });
@@ -81,7 +83,7 @@ Result<ReadReport> Engine::Read(const Reader& reader,
                                 LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
   return impl_->WithReads(
-      file.source, progress, report,
+      file.source, progress, report, {},
       [&](ReadExecutor& reads) { return file.Read(requests, reads); });
 }
 
@@ -90,7 +92,7 @@ Result<VerifyReport> Engine::Verify(const Reader& reader,
                                     LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
   return impl_->WithReads(
-      file.source, progress, report,
+      file.source, progress, report, {},
       [&](ReadExecutor& reads) { return file.Verify(reads); });
 }
 
@@ -120,9 +122,9 @@ Result<VerifyReport> Engine::Verify(const std::string& path,
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
                            DirectFile::Open(path));
   const ByteSource source(file);
-  return impl_->WithReads(source, progress, report, [&](ReadExecutor& reads) {
-    return VerifyAdapter(file, reads);
-  });
+  return impl_->WithReads(
+      source, progress, report, {},
+      [&](ReadExecutor& reads) { return VerifyAdapter(file, reads); });
 }
 
 }  // namespace caisson

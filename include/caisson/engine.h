@@ -141,6 +141,14 @@ struct LoadTimes {
   double wait_memory = 0;  // nothing was read for want of staging memory
 };
 
+// What a load did with devices.
+struct DeviceLoadReport {
+  uint64_t bytes = 0;       // that were put into memory of devices
+  uint64_t host_bytes = 0;  // of these in windows of the file that the host had
+                            // to check, swap and convert
+  std::string host_reason;  // why; empty where it had not
+};
+
 struct LoadReport {
   uint64_t file_bytes = 0;    // of the records that were read, as stored
   uint64_t tensor_bytes = 0;  // that were put into memory; none by Verify()
@@ -153,6 +161,7 @@ struct LoadReport {
   // I/O is refused or unwanted; "adapter" for a source that is no file, or that
   // Open() did not open. All but the first are read by the threads themselves.
   std::string io;
+  DeviceLoadReport device;
 };
 
 // What SaveAsync does while another save is running.

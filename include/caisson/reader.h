@@ -111,6 +111,17 @@ struct LoadOptions {
   // as they are, as do meta tensors, which have no storage. A storage is
   // converted as a whole, and keeps its number of elements.
   std::vector<Cast> casts = {};
+
+  // Where the tensors shall be, all of them. On a device, which takes an
+  // Engine, bytes go there as they arrive, and it checks, swaps and converts
+  // them; no copy of the state is in host memory. Storages get the device's
+  // name as their location, and small ones share allocations. Default: the
+  // host.
+  Device device = Device::Cpu();
+
+  // As in SaveOptions; what they had is done before memory of a device is
+  // written.
+  std::vector<DeviceStream> streams = {};
 };
 
 struct LoadIntoOptions {
@@ -118,6 +129,11 @@ struct LoadIntoOptions {
 
   // Accept a file that holds tensors which the state lacks. Default: off.
   bool allow_unused = false;
+
+  // As in SaveOptions: streams that work on tensors of devices. What they had
+  // is done before a byte is written; the bytes are there when the call
+  // returns.
+  std::vector<DeviceStream> streams = {};
 };
 
 // One damaged place.
@@ -183,7 +199,8 @@ class Reader {
   // Reader, which it shares its nodes with.
   const State& state() const;
 
-  // Fills each request's destination: stored values (conj and neg are not
+  // Fills each request's destination, which is on a device only with an Engine:
+  // stored values (conj and neg are not
   // applied), checked against the stored CRC where a whole record is read.
   // Blocks until the bytes are in place.
   //

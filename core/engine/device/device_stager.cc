@@ -6,13 +6,10 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
-#include "core/engine/job_batch.h"
+#include "core/engine/device/kernel_batches.h"
 
 namespace caisson {
 namespace {
-
-// Bounds the scratch of a launch.
-constexpr size_t kBatchJobs = 1024;
 
 // So many copies that are not asynchronous take longer than pinning.
 constexpr size_t kManyFills = 256;
@@ -22,7 +19,7 @@ constexpr size_t kSliceBytes = size_t{1} << 20;
 
 // Copied as it is, by the copy engine.
 bool IsCopied(const Fill& fill) {
-  return fill.step.op == Op::kCopy && fill.bytes >= DeviceStager::kCopiedBytes;
+  return fill.step.op == Op::kCopy && fill.bytes >= DeviceLanes::kCopiedBytes;
 }
 
 uint64_t BytesOf(const PlaceFills& fills) {
@@ -49,23 +46,7 @@ Result<std::unique_ptr<DeviceStager>> DeviceStager::Create(
 }
 
 Status DeviceStager::Open(DeviceOrder& order) {
-  DeviceRuntime& runtime = setting_.runtime;
-  CAISSON_ASSIGN_OR_RETURN(
-      copies_, OwnedStream::Create(runtime, device_, StreamPriority::kLowest));
-  CAISSON_ASSIGN_OR_RETURN(
-      sums_, OwnedStream::Create(runtime, device_, StreamPriority::kLowest));
-  CAISSON_RETURN_IF_ERROR(order.Precede(runtime, copies_.get()));
-  CAISSON_RETURN_IF_ERROR(order.Precede(runtime, sums_.get()));
-  const std::vector<Job> jobs(kBatchJobs);
-  auto scratch = DeviceBuffer::Allocate(
-      runtime, device_, setting_.kernels.workspace_bytes({}, jobs));
-  if (scratch) {
-    scratch_ = std::move(*scratch);
-  } else if (scratch.error().code() == StatusCode::kOutOfMemory) {
-    no_scratch_ = scratch.error().ToString();
-  } else {
-    return scratch.error();
-  }
+  CAISSON_RETURN_IF_ERROR(lanes_.Open(order));
   CAISSON_ASSIGN_OR_RETURN(waiter_, WorkerPool::Create(1, Priority::kNormal));
   CAISSON_ASSIGN_OR_RETURN(submitter_,
                            WorkerPool::Create(1, Priority::kNormal));
@@ -92,7 +73,7 @@ void DeviceStager::Submit(Task& task) {
     task.fills.status = Status::Cancelled("save: cancelled");
     return;
   }
-  auto slot = TakeSlot();
+  auto slot = lanes_.TakeSlot();
   if (!slot) {
     task.fills.status = slot.error();
     return;
@@ -102,7 +83,7 @@ void DeviceStager::Submit(Task& task) {
   task.by_host = !obstacle.empty();
   task.fills.status = task.by_host ? SubmitCopies(task) : SubmitToDevice(task);
   // A part of it may have begun.
-  if (!task.fills.status.ok()) return Quiesce();
+  if (!task.fills.status.ok()) return lanes_.Quiesce();
   const uint64_t bytes = BytesOf(task.fills);
   const std::lock_guard hold(lock_);
   report_.bytes += bytes;
@@ -111,14 +92,15 @@ void DeviceStager::Submit(Task& task) {
 }
 
 std::string DeviceStager::Obstacle(Task& task) {
-  if (!no_scratch_.empty()) return no_scratch_;
+  if (!lanes_.no_scratch().empty()) return lanes_.no_scratch();
   if (!no_crcs_.empty()) return no_crcs_;
   PinnedWindows* const pinned = setting_.pinned;
   if (pinned == nullptr) return "staging memory is not pinned";
   const bool is_pinned =
       task.fills.fills.size() < kManyFills
-          ? pinned->Want(setting_.runtime, device_, task.window.data())
-          : pinned->Await(setting_.runtime, device_, task.window.data());
+          ? pinned->Want(setting_.runtime, lanes_.device(), task.window.data())
+          : pinned->Await(setting_.runtime, lanes_.device(),
+                          task.window.data());
   if (!is_pinned) {
     const std::string problem = pinned->report().problem;
     return problem.empty() ? "staging memory was not pinned yet" : problem;
@@ -134,7 +116,7 @@ Status DeviceStager::Copy(std::byte* dst, const Fill& fill) {
     const size_t bytes = std::min(slice, fill.bytes - at);
     limit_.Take(bytes, setting_.stopped);
     CAISSON_RETURN_IF_ERROR(
-        setting_.runtime.Copy(dst + at, fill.src + at, bytes, copies_.get()));
+        setting_.runtime.Copy(dst + at, fill.src + at, bytes, lanes_.copies()));
   }
   return Status::Ok();
 }
@@ -144,7 +126,7 @@ Status DeviceStager::SubmitCopies(Task& task) {
   for (const Fill& fill : task.fills.fills) {
     CAISSON_RETURN_IF_ERROR(Copy(&task.window[fill.at], fill));
   }
-  return setting_.runtime.Record(task.slot->copied(), copies_.get());
+  return setting_.runtime.Record(task.slot->copied(), lanes_.copies());
 }
 
 Status DeviceStager::SubmitToDevice(Task& task) {
@@ -155,29 +137,15 @@ Status DeviceStager::SubmitToDevice(Task& task) {
     CAISSON_RETURN_IF_ERROR(Copy(&task.window[fill.at], fill));
   }
   CAISSON_RETURN_IF_ERROR(
-      setting_.runtime.Record(task.slot->copied(), copies_.get()));
-  return setting_.runtime.Record(task.slot->summed(), sums_.get());
+      setting_.runtime.Record(task.slot->copied(), lanes_.copies()));
+  return setting_.runtime.Record(task.slot->summed(), lanes_.kernels());
 }
 
 Status DeviceStager::StartKernels(Task& task) {
-  // One launch for each step that occurs: a copy, and swaps of each width.
-  struct Batch {
-    Step step;
-    std::vector<Job> jobs;
-  };
-  std::vector<Batch> batches;
+  KernelBatches batches(lanes_);
   const std::vector<Fill>& fills = task.fills.fills;
   for (size_t i = 0; i < fills.size(); ++i) {
     const Fill& fill = fills[i];
-    auto batch = std::ranges::find_if(batches, [&](const Batch& known) {
-      return SameStep(known.step, fill.step);
-    });
-    if (batch == batches.end()) {
-      batch = batches.insert(batch, {fill.step, {}});
-    } else if (batch->jobs.size() == kBatchJobs) {
-      CAISSON_RETURN_IF_ERROR(StartBatch(batch->step, batch->jobs));
-      batch->jobs.clear();
-    }
     Job job;
     job.src = fill.src;
     job.elems = fill.bytes / ByteWidth(fill.step.from);
@@ -186,17 +154,9 @@ Status DeviceStager::StartKernels(Task& task) {
       job.dst = &task.window[fill.at];
       limit_.Take(fill.bytes, setting_.stopped);
     }
-    batch->jobs.push_back(job);
+    CAISSON_RETURN_IF_ERROR(batches.Add(fill.step, job));
   }
-  for (const Batch& batch : batches) {
-    CAISSON_RETURN_IF_ERROR(StartBatch(batch.step, batch.jobs));
-  }
-  return Status::Ok();
-}
-
-Status DeviceStager::StartBatch(const Step& step, std::span<const Job> jobs) {
-  return setting_.kernels.transform(
-      step, jobs, {scratch_.data(), scratch_.size()}, sums_.get().stream);
+  return batches.Finish();
 }
 
 void DeviceStager::Await(const std::shared_ptr<Task>& task) {
@@ -206,11 +166,11 @@ void DeviceStager::Await(const std::shared_ptr<Task>& task) {
     if (fills.status.ok() && !task->by_host) {
       fills.status = setting_.runtime.Synchronize(task->slot->summed());
     }
-    if (!fills.status.ok()) Quiesce();
+    if (!fills.status.ok()) lanes_.Quiesce();
   }
   if (!fills.status.ok()) return Finish(*task);
   if (task->by_host) {
-    ReturnSlot(*task);
+    lanes_.ReturnSlot(task->slot);
     setting_.workers.Run([this, task] {
       FinishWindow(setting_.host_kernels, task->window, task->fills);
       Finish(*task);
@@ -223,38 +183,14 @@ void DeviceStager::Await(const std::shared_ptr<Task>& task) {
 }
 
 void DeviceStager::Finish(Task& task) {
-  ReturnSlot(task);
+  lanes_.ReturnSlot(task.slot);
   task.done();  // after which this object may go
-}
-
-void DeviceStager::Quiesce() {
-  static_cast<void>(setting_.runtime.Synchronize(copies_.get()));
-  static_cast<void>(setting_.runtime.Synchronize(sums_.get()));
-}
-
-Result<StagingSlot> DeviceStager::TakeSlot() {
-  {
-    const std::lock_guard hold(lock_);
-    if (!slots_.empty()) {
-      StagingSlot slot = std::move(slots_.back());
-      slots_.pop_back();
-      return slot;
-    }
-  }
-  return StagingSlot::Create(setting_.runtime, device_);
-}
-
-void DeviceStager::ReturnSlot(Task& task) {
-  if (!task.slot) return;
-  const std::lock_guard hold(lock_);
-  slots_.push_back(std::move(*task.slot));
-  task.slot.reset();
 }
 
 Status DeviceStager::Fetch(const std::byte* src, std::span<std::byte> dst) {
   CAISSON_RETURN_IF_ERROR(
-      setting_.runtime.Copy(dst.data(), src, dst.size(), copies_.get()));
-  return setting_.runtime.Synchronize(copies_.get());
+      setting_.runtime.Copy(dst.data(), src, dst.size(), lanes_.copies()));
+  return setting_.runtime.Synchronize(lanes_.copies());
 }
 
 void DeviceStager::AddTo(DeviceSaveReport& report) const {

@@ -23,11 +23,10 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "caisson/engine.h"
-#include "core/device/device_handles.h"
 #include "core/device/device_runtime.h"
+#include "core/engine/device/device_lanes.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/device/pinned_windows.h"
 #include "core/engine/device/rate_limit.h"
@@ -40,10 +39,6 @@ namespace caisson {
 
 class DeviceStager {
  public:
-  // Runs of at least this size are copied by the copy engine: for smaller ones
-  // the start of a copy takes longer than its bytes.
-  static constexpr size_t kCopiedBytes = size_t{64} << 10;
-
   // What a stager works with; all of it outlives the stager.
   struct Setting {
     DeviceRuntime& runtime;
@@ -84,38 +79,29 @@ class DeviceStager {
   struct Task;
 
   DeviceStager(const Setting& setting, Device device)
-      : setting_(setting), device_(device), limit_(setting.bytes_per_second) {}
+      : setting_(setting),
+        lanes_(setting.runtime, setting.kernels, device),
+        limit_(setting.bytes_per_second) {}
 
   Status Open(DeviceOrder& order);
   void Submit(Task& task);
   Status SubmitToDevice(Task& task);
   Status SubmitCopies(Task& task);
   Status StartKernels(Task& task);
-  Status StartBatch(const Step& step, std::span<const Job> jobs);
   Status Copy(std::byte* dst, const Fill& fill);
   void Await(const std::shared_ptr<Task>& task);
   void Finish(Task& task);
-  // Waits until the device does nothing of ours.
-  void Quiesce();
-
   // Why the device cannot do all of the task; empty if it can. Gives it a
   // slot.
   std::string Obstacle(Task& task);
-  Result<StagingSlot> TakeSlot();
-  void ReturnSlot(Task& task);
 
   const Setting setting_;
-  const Device device_;
-  OwnedStream copies_;
-  OwnedStream sums_;        // and kernels that store
-  DeviceBuffer scratch_;    // of the kernels; in the order of sums_
-  std::string no_scratch_;  // why there is none
+  DeviceLanes lanes_;
   RateLimit limit_;
   std::string no_crcs_;  // why no slot has room for CRCs; of the submitter
 
   mutable std::mutex lock_;
-  std::vector<StagingSlot> slots_;  // not in use; guarded by lock_
-  DeviceSaveReport report_;         // guarded by lock_
+  DeviceSaveReport report_;  // guarded by lock_
 
   std::unique_ptr<WorkerPool> waiter_;
   std::unique_ptr<WorkerPool> submitter_;  // ends first: it feeds the other

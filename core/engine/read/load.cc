@@ -16,6 +16,8 @@
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/device/device_loader.h"
+#include "core/engine/device/device_storages.h"
 #include "core/engine/read/cast_plan.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
@@ -141,7 +143,17 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   if (options.map) {
     CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(source));
   }
+  DeviceLoader* loader = nullptr;
+  if (!options.device.is_cpu()) {
+    if (options.map) {
+      return Status::InvalidArgument(source.name() +
+                                     ": a mapping is in host memory, not on " +
+                                     Name(options.device));
+    }
+    CAISSON_ASSIGN_OR_RETURN(loader, reads.LoaderOf(options.device));
+  }
   std::vector<ReadTask> tasks;
+  std::vector<Storage*> filled;  // by each of tasks
   for (const StorageLayout& storage : layout.storages) {
     const auto found = copies.find(storage.handle.get());
     if (found == copies.end()) continue;  // the pickle drops it again
@@ -157,17 +169,26 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
       copy.owner = mapping;
       continue;
     }
-    CAISSON_RETURN_IF_ERROR(MakeResident(copy));
+    if (loader == nullptr) CAISSON_RETURN_IF_ERROR(MakeResident(copy));
     ReadTask task;
     task.check = check;
     task.storage = &storage;
-    task.dst = {copy.region.data, copy.region.bytes};
     if (cast != casts.end()) {
       task.kind = ReadTask::Kind::kCast;
       task.from = cast->second.from;
       task.to = cast->second.to;
     }
     tasks.push_back(task);
+    filled.push_back(&copy);
+  }
+  if (loader != nullptr) {
+    const Status placed = PlaceOn(loader->runtime(), options.device, filled);
+    if (!placed.ok()) return placed.WithContext(source.name());
+  }
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const Region& region = filled[i]->region;
+    tasks[i].dst = {region.data, region.bytes};
+    tasks[i].device = region.device;
   }
   CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
   return state;

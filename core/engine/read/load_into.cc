@@ -13,6 +13,7 @@
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/device/device_loader.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
 
@@ -37,7 +38,7 @@ bool IsQuantised(DType dtype) {
   return Name(dtype).starts_with('q');  // qint8, quint4x2, ...
 }
 
-Status CheckPair(const Pair& pair) {
+Status CheckPair(const Pair& pair, ReadExecutor& reads) {
   const TensorSpec& file = pair.info->view.spec;
   const TensorSpec& state = pair.target->spec;
   const auto what = [&] { return "tensor '" + file.name + "': "; };
@@ -69,18 +70,20 @@ Status CheckPair(const Pair& pair) {
   if (!target.storage->resident()) {
     return Status::InvalidArgument(what() + "the target has no memory");
   }
-  if (!target.storage->region.device.is_cpu()) {
-    return Status::Unavailable(what() + "this build reads into host memory");
-  }
-  return Status::Ok();
+  const Device device = target.storage->region.device;
+  if (device.is_cpu()) return Status::Ok();
+  const auto loader = reads.LoaderOf(device);
+  if (loader.has_value()) return Status::Ok();
+  return loader.error().WithContext("tensor '" + file.name + "'");
 }
 
-// Stores dense elements where a strided view wants them.
-void Scatter(std::span<const std::byte> src, const TensorView& view) {
+// Stores dense elements where a strided view wants them, whose first is at
+// `base`.
+void Scatter(std::span<const std::byte> src, const TensorView& view,
+             std::byte* base) {
   const size_t width = ByteWidth(view.spec.dtype);
   const auto& shape = view.spec.shape;
   std::vector<int64_t> index(shape.size(), 0);
-  std::byte* base = view.storage->region.data + view.offset * width;
   for (size_t at = 0; at < src.size(); at += width) {
     int64_t offset = 0;
     for (size_t d = 0; d < shape.size(); ++d) {
@@ -91,6 +94,29 @@ void Scatter(std::span<const std::byte> src, const TensorView& view) {
       index[d] = 0;
     }
   }
+}
+
+// The same of a view in memory of any device; of one that is not the host, what
+// it spans is brought here and back.
+Status Scatter(std::span<const std::byte> src, const TensorView& view,
+               ReadExecutor& reads) {
+  const size_t width = ByteWidth(view.spec.dtype);
+  const Region& region = view.storage->region;
+  std::byte* const first = region.data + view.offset * width;
+  if (region.device.is_cpu()) {
+    Scatter(src, view, first);
+    return Status::Ok();
+  }
+  uint64_t elems = 1;  // from the first to the last
+  for (size_t d = 0; d < view.spec.shape.size(); ++d) {
+    elems += static_cast<uint64_t>((view.spec.shape[d] - 1) * view.strides[d]);
+  }
+  CAISSON_ASSIGN_OR_RETURN(DeviceLoader* const loader,
+                           reads.LoaderOf(region.device));
+  CAISSON_ASSIGN_OR_RETURN(const Buffer span, Buffer::Allocate(elems * width));
+  CAISSON_RETURN_IF_ERROR(loader->Fetch(first, span.bytes()));
+  Scatter(src, view, span.data());
+  return loader->Put(first, span.bytes());
 }
 
 // The read of a tensor that the state has.
@@ -164,7 +190,7 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
       return Status::NotFound(file + ": no tensor '" + name + "'");
     }
     pairs.push_back({found, target.view});
-    CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back()).WithContext(file));
+    CAISSON_RETURN_IF_ERROR(CheckPair(pairs.back(), reads).WithContext(file));
   }
   if (!options.allow_unused) {
     for (size_t i = 0; i < infos.size(); ++i) {
@@ -188,7 +214,8 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
     }
     std::byte* const data = target.storage->region.data +
                             target.offset * ByteWidth(target.spec.dtype);
-    const ReadTask task = TaskOf(pair, StorageOf(*pair.info), data, check);
+    ReadTask task = TaskOf(pair, StorageOf(*pair.info), data, check);
+    task.device = target.storage->region.device;
     const std::optional<size_t> other = disjoint.Add(task);
     if (!other) {
       tasks.push_back(task);
@@ -214,7 +241,7 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
     ReadTask task = TaskOf(pair, StorageOf(*pair.info), dense.data(), check);
     CAISSON_RETURN_IF_ERROR(
         reads.Run(source, std::span(&task, 1), OnError::kStop));
-    Scatter(dense.bytes(), *pair.target);
+    CAISSON_RETURN_IF_ERROR(Scatter(dense.bytes(), *pair.target, reads));
     tasks.push_back(task);
   }
   if (!options.verify) return Status::Ok();

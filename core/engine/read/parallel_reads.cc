@@ -378,21 +378,69 @@ class ReadRun {
 
 Status ParallelReads::Run(const ByteSource& source, std::span<ReadTask> tasks,
                           OnError on_error) {
-  CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
-                           KernelsFor(Device::Cpu()));
   uint64_t bytes = 0;
-  for (const ReadTask& task : tasks) bytes += task.storage->bytes;
+  bool devices = false;
+  for (const ReadTask& task : tasks) {
+    bytes += task.storage->bytes;
+    devices = devices || !task.device.is_cpu();
+  }
   total_ = std::max(total_, done_ + bytes);
-  ReadRun run(machinery_, direct_, source, tasks, on_error, *kernels, progress_,
-              {done_, total_}, report_.stages);
-  Status status = run.Go();
-  done_ += bytes;
+  const uint64_t end = done_ + bytes;
+  Status status = devices ? RunOnDevices(source, tasks, on_error)
+                          : RunOnHost(source, tasks, on_error);
+  done_ = end;
   for (const ReadTask& task : tasks) {
     if (!task.status.ok()) continue;
     report_.file_bytes += task.read.file_bytes;
     report_.tensor_bytes += task.dst.size();
   }
   return status;
+}
+
+Status ParallelReads::RunOnHost(const ByteSource& source,
+                                std::span<ReadTask> tasks, OnError on_error) {
+  CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
+                           KernelsFor(Device::Cpu()));
+  ReadRun run(machinery_, direct_, source, tasks, on_error, *kernels, progress_,
+              {done_, total_}, report_.stages);
+  return run.Go();
+}
+
+// Those of the host first, which are few where some are of devices.
+Status ParallelReads::RunOnDevices(const ByteSource& source,
+                                   std::span<ReadTask> tasks,
+                                   OnError on_error) {
+  const auto on_host = [](const ReadTask& task) {
+    return task.device.is_cpu();
+  };
+  std::vector<ReadTask> here;
+  std::vector<ReadTask> there;
+  for (ReadTask& task : tasks) {
+    task.status = Status::Cancelled("not read");
+    (on_host(task) ? here : there).push_back(task);
+    (on_host(task) ? here : there).back().status = Status::Ok();
+  }
+  const Status first = RunOnHost(source, here, on_error);
+  for (const ReadTask& task : here) done_ += task.storage->bytes;
+  Status second;
+  const bool goes_on = first.ok() || on_error == OnError::kGoOn;
+  if (goes_on) {
+    second = devices_.Run(source, there, on_error, report_.stages,
+                          [this](uint64_t bytes) {
+                            done_ += bytes;
+                            if (progress_) progress_(done_, total_);
+                          });
+  }
+  auto next_here = here.begin();
+  auto next_there = there.begin();
+  for (ReadTask& task : tasks) {
+    if (on_host(task)) {
+      task = *next_here++;
+    } else if (goes_on) {
+      task = *next_there++;
+    }
+  }
+  return first.ok() ? second : first;
 }
 
 }  // namespace caisson

@@ -4,7 +4,7 @@
 // ones many at once. Through the page cache, each share is read straight into
 // its place and its CRC taken while it lies in L2. Past it, windows are read
 // into staging memory and brought to their places by one pass that takes the
-// CRC.
+// CRC. What goes to devices is worked off by DeviceReads.
 //
 // Thread safety: one Run() at a time.
 #pragma once
@@ -12,10 +12,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <utility>
 
 #include "caisson/engine.h"
 #include "core/engine/machinery.h"
+#include "core/engine/read/device_reads.h"
 #include "core/engine/read/read_plan.h"
 #include "core/engine/read/read_task.h"
 #include "core/io/file.h"
@@ -28,26 +30,42 @@ class ParallelReads final : public ReadExecutor {
   // source. `progress` is called on the calling thread, with bytes that are
   // done and bytes in all, of the storages that were asked for; neither goes
   // back from one Run() to the next.
+  // `streams`: as of DeviceReads.
   ParallelReads(const Machinery& machinery, const File* direct,
+                std::span<const DeviceStream> streams,
                 std::function<void(uint64_t, uint64_t)> progress)
       : machinery_(machinery),
         direct_(direct),
-        progress_(std::move(progress)) {}
+        progress_(std::move(progress)),
+        devices_(machinery_, direct, streams) {}
 
   void Expect(uint64_t bytes) override { total_ = bytes; }
   Status Run(const ByteSource& source, std::span<ReadTask> tasks,
              OnError on_error) override;
+  Result<DeviceLoader*> LoaderOf(Device device) override {
+    return devices_.LoaderOf(device);
+  }
 
   // What all runs did; its times but not its `seconds`, `threads` and `io`.
-  const LoadReport& report() const { return report_; }
+  LoadReport report() const {
+    LoadReport report = report_;
+    devices_.AddTo(report.device);
+    return report;
+  }
 
  private:
+  Status RunOnHost(const ByteSource& source, std::span<ReadTask> tasks,
+                   OnError on_error);
+  Status RunOnDevices(const ByteSource& source, std::span<ReadTask> tasks,
+                      OnError on_error);
+
   const Machinery machinery_;
   const File* const direct_;
   const std::function<void(uint64_t, uint64_t)> progress_;
   uint64_t done_ = 0;   // bytes, of all runs that are over
   uint64_t total_ = 0;  // of all that were begun or are expected
   LoadReport report_;
+  DeviceReads devices_;
 };
 
 }  // namespace caisson

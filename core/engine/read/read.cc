@@ -78,8 +78,8 @@ Result<ReadReport> Reader::Impl::Read(std::span<const ReadRequest> requests,
       return Misfit(request, "a destination without memory");
     }
     if (!request.dst.device.is_cpu()) {
-      return Status::Unavailable("reading into " + Name(request.dst.device) +
-                                 ": this build reads into host memory only");
+      const auto loader = reads.LoaderOf(request.dst.device);
+      if (!loader.has_value()) return loader.error();
     }
     views.push_back(std::move(view));
   }
@@ -92,6 +92,7 @@ Result<ReadReport> Reader::Impl::Read(std::span<const ReadRequest> requests,
     tasks[i].storage = &storage;
     tasks[i].view = &views[i];
     tasks[i].dst = {requests[i].dst.data, requests[i].dst.bytes};
+    tasks[i].device = requests[i].dst.device;
   }
   CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
   ReadReport report;

@@ -35,6 +35,12 @@ Result<StorageRead> Do(const ByteSource& source, const ReadTask& task) {
 
 }  // namespace
 
+Result<DeviceLoader*> ReadExecutor::LoaderOf(Device device) {
+  return Status::Unavailable("reading into " + Name(device) +
+                             ": a Reader alone reads into host memory; give it "
+                             "to an Engine");
+}
+
 bool IsWhole(const TensorView& view, const StorageLayout& storage) {
   return view.offset == 0 && view.contiguous() &&
          static_cast<uint64_t>(view.spec.bytes()) == storage.bytes;
@@ -50,7 +56,7 @@ Status OneByOne::Run(const ByteSource& source, std::span<ReadTask> tasks,
                      OnError on_error) {
   Status first;
   for (ReadTask& task : tasks) {
-    RunReadTask(source, task);
+    RunReadTask(source, task);  // of host memory: see LoaderOf()
     if (first.ok()) first = task.status;
     if (!first.ok() && on_error == OnError::kStop) break;
   }

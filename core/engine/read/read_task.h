@@ -8,6 +8,7 @@
 #include <span>
 
 #include "caisson/dtype.h"
+#include "caisson/memory.h"
 #include "caisson/status.h"
 #include "caisson/tensor.h"
 #include "core/base/byte_source.h"
@@ -16,6 +17,8 @@
 #include "core/formats/layout.h"
 
 namespace caisson {
+
+class DeviceLoader;
 
 // One storage, or a view of one.
 struct ReadTask {
@@ -29,6 +32,7 @@ struct ReadTask {
   CrcCheck check = CrcCheck::kOn;
   const StorageLayout* storage = nullptr;
   std::span<std::byte> dst;
+  Device device;  // of dst
   DType from = DType::kUInt8;
   DType to = DType::kUInt8;
   const TensorView* view = nullptr;
@@ -53,6 +57,12 @@ class ReadExecutor {
   // the first task, in their order, that has one.
   virtual Status Run(const ByteSource& source, std::span<ReadTask> tasks,
                      OnError on_error) = 0;
+
+  // What brings bytes to memory of `device`.
+  //
+  // Errors: kUnavailable where this reads into host memory only, or for a
+  // device that is not there.
+  virtual Result<DeviceLoader*> LoaderOf(Device device);
 
  protected:
   ~ReadExecutor() = default;

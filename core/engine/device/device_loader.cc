@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/device/device_loader.h"
+
+#include <optional>
+#include <utility>
+
+#include "core/base/status_macros.h"
+#include "core/device/buffer.h"
+#include "core/engine/device/kernel_batches.h"
+
+namespace caisson {
+namespace {
+
+// Copied as it is, by the copy engine.
+bool IsCopied(const ReadPart& part) {
+  return part.step.op == Op::kCopy && part.bytes >= DeviceLanes::kCopiedBytes;
+}
+
+size_t ElemsOf(const ReadPart& part) {
+  return part.bytes / ByteWidth(part.step.from);
+}
+
+uint64_t BytesOf(std::span<const ReadPart> parts) {
+  uint64_t bytes = 0;
+  for (const ReadPart& part : parts) bytes += part.bytes;
+  return bytes;
+}
+
+}  // namespace
+
+struct DeviceLoader::Task {
+  Window window;
+  std::function<void(Status)> done;
+  std::optional<StagingSlot> slot;
+  Status status;
+  bool by_host = false;
+
+  std::byte* ImageOf(const ReadPart& part) const {
+    return &window.image[part.offset - window.offset];
+  }
+};
+
+Result<std::unique_ptr<DeviceLoader>> DeviceLoader::Create(
+    const Setting& setting, Device device, DeviceOrder& order) {
+  std::unique_ptr<DeviceLoader> loader(new DeviceLoader(setting, device));
+  CAISSON_RETURN_IF_ERROR(loader->lanes_.Open(order));
+  CAISSON_ASSIGN_OR_RETURN(loader->waiter_,
+                           WorkerPool::Create(1, Priority::kNormal));
+  CAISSON_ASSIGN_OR_RETURN(loader->submitter_,
+                           WorkerPool::Create(1, Priority::kNormal));
+  return loader;
+}
+
+DeviceLoader::~DeviceLoader() {
+  submitter_.reset();
+  waiter_.reset();
+}
+
+void DeviceLoader::Want(const std::byte* image) {
+  if (setting_.pinned == nullptr) return;
+  static_cast<void>(
+      setting_.pinned->Want(setting_.runtime, lanes_.device(), image));
+}
+
+void DeviceLoader::Bring(const Window& window,
+                         std::function<void(Status)> done) {
+  auto task = std::make_shared<Task>();
+  task->window = window;
+  task->done = std::move(done);
+  submitter_->Run([this, task] { Submit(task); });
+}
+
+void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
+  auto slot = lanes_.TakeSlot();
+  if (!slot) return Finish(*task, slot.error());
+  task->slot.emplace(std::move(*slot));
+  const std::string obstacle = Obstacle(*task);
+  if (!obstacle.empty()) {
+    {
+      const std::lock_guard hold(lock_);
+      host_bytes_ += BytesOf(task->window.parts);
+      host_reason_ = obstacle;
+    }
+    setting_.workers.Run(
+        [this, task] { Finish(*task, BringByHost(task->window)); });
+    return;
+  }
+  task->status = SubmitToDevice(*task);
+  // A part of it may have begun.
+  if (!task->status.ok()) lanes_.Quiesce();
+  waiter_->Run([this, task] { Await(task); });
+}
+
+std::string DeviceLoader::Obstacle(Task& task) {
+  if (!lanes_.no_scratch().empty()) return lanes_.no_scratch();
+  if (!no_crcs_.empty()) return no_crcs_;
+  PinnedWindows* const pinned = setting_.pinned;
+  if (pinned == nullptr) return "staging memory is not pinned";
+  if (!pinned->Await(setting_.runtime, lanes_.device(),
+                     task.window.image.data())) {
+    return pinned->report().problem;
+  }
+  const Status reserved = task.slot->Reserve(task.window.parts.size());
+  if (!reserved.ok()) no_crcs_ = reserved.ToString();
+  return no_crcs_;
+}
+
+Status DeviceLoader::SubmitToDevice(Task& task) {
+  DeviceRuntime& runtime = lanes_.runtime();
+  bool copied = false;
+  for (const ReadPart& part : task.window.parts) {
+    if (!IsCopied(part)) continue;
+    copied = true;
+    CAISSON_RETURN_IF_ERROR(runtime.Copy(part.dst, task.ImageOf(part),
+                                         part.bytes, lanes_.copies()));
+  }
+  if (copied) {
+    CAISSON_RETURN_IF_ERROR(
+        runtime.Record(task.slot->copied(), lanes_.copies()));
+    CAISSON_RETURN_IF_ERROR(
+        runtime.WaitFor(lanes_.kernels(), task.slot->copied()));
+  }
+  KernelBatches batches(lanes_);
+  for (size_t i = 0; i < task.window.parts.size(); ++i) {
+    const ReadPart& part = task.window.parts[i];
+    if (IsCopied(part) && !part.sum) continue;
+    Job job;
+    job.elems = ElemsOf(part);
+    job.crc = part.sum ? &task.slot->crcs()[i] : nullptr;
+    if (IsCopied(part)) {
+      job.src = part.dst;
+    } else {
+      job.src = task.ImageOf(part);
+      job.dst = part.dst;
+    }
+    CAISSON_RETURN_IF_ERROR(batches.Add(part.step, job));
+  }
+  CAISSON_RETURN_IF_ERROR(batches.Finish());
+  return runtime.Record(task.slot->summed(), lanes_.kernels());
+}
+
+void DeviceLoader::Await(const std::shared_ptr<Task>& task) {
+  if (task->status.ok()) {
+    task->status = lanes_.runtime().Synchronize(task->slot->summed());
+    if (!task->status.ok()) lanes_.Quiesce();
+  }
+  if (task->status.ok()) {
+    const std::span<const uint32_t> crcs = task->slot->crcs();
+    for (size_t i = 0; i < task->window.parts.size(); ++i) {
+      ReadPart& part = task->window.parts[i];
+      if (part.sum) part.crc = crcs[i];
+    }
+  }
+  Finish(*task, task->status);
+}
+
+// In the window, as far as elements do not grow.
+Status DeviceLoader::BringByHost(const Window& window) {
+  Buffer grown;
+  for (ReadPart& part : window.parts) {
+    std::byte* const image = &window.image[part.offset - window.offset];
+    const size_t bytes = ElemsOf(part) * ByteWidth(part.step.to);
+    std::byte* made = image;
+    if (bytes > part.bytes) {
+      if (grown.size() < bytes) {
+        CAISSON_ASSIGN_OR_RETURN(grown, Buffer::Allocate(bytes));
+      }
+      made = grown.data();
+    }
+    Job job;
+    job.src = image;
+    job.dst = part.step.op == Op::kCopy ? nullptr : made;
+    job.elems = ElemsOf(part);
+    job.crc = part.sum ? &part.crc : nullptr;
+    if (job.dst != nullptr || job.crc != nullptr) {
+      CAISSON_RETURN_IF_ERROR(setting_.host_kernels.transform(
+          part.step, std::span(&job, 1), {}, {}));
+    }
+    CAISSON_RETURN_IF_ERROR(Put(part.dst, {made, bytes}));
+  }
+  return Status::Ok();
+}
+
+void DeviceLoader::Finish(Task& task, const Status& status) {
+  lanes_.ReturnSlot(task.slot);
+  task.done(status);  // after which this object may go
+}
+
+Status DeviceLoader::Put(std::byte* dst, std::span<const std::byte> src) {
+  const std::lock_guard hold(put_lock_);
+  CAISSON_RETURN_IF_ERROR(
+      lanes_.runtime().Copy(dst, src.data(), src.size(), lanes_.copies()));
+  return lanes_.runtime().Synchronize(lanes_.copies());
+}
+
+Status DeviceLoader::Fetch(const std::byte* src, std::span<std::byte> dst) {
+  const std::lock_guard hold(put_lock_);
+  CAISSON_RETURN_IF_ERROR(
+      lanes_.runtime().Copy(dst.data(), src, dst.size(), lanes_.copies()));
+  return lanes_.runtime().Synchronize(lanes_.copies());
+}
+
+uint64_t DeviceLoader::host_bytes() const {
+  const std::lock_guard hold(lock_);
+  return host_bytes_;
+}
+
+std::string DeviceLoader::host_reason() const {
+  const std::lock_guard hold(lock_);
+  return host_reason_;
+}
+
+}  // namespace caisson
