@@ -59,10 +59,32 @@ Json ReportJson(const MeasureOptions& options, const StagesReport& report) {
     entry["ceiling"] = stage.ceiling;
     entry["ceiling_gbps"] = stage.ceiling_gbps;
     entry["fraction"] = stage.fraction;
+    if (!stage.times.empty()) {
+      Json seconds = Json::object();
+      for (const NamedSeconds& time : stage.times) {
+        seconds[time.name] = time.seconds;
+      }
+      entry["io"] = stage.io;
+      entry["seconds"] = std::move(seconds);
+    }
     stages.push_back(std::move(entry));
   }
   return {{"machine", MachineJson(options, report.machine)},
           {"stages", stages}};
+}
+
+// Where the time of those stages went that tell it.
+std::string TimesText(const StagesReport& report) {
+  std::string text;
+  for (const StageRate& stage : report.stages) {
+    if (stage.times.empty()) continue;
+    text += fmt::format("{:<18}", stage.name);
+    for (const NamedSeconds& time : stage.times) {
+      text += fmt::format(" {} {:.2f},", time.name, time.seconds);
+    }
+    text += " " + stage.io + "\n";
+  }
+  return text.empty() ? text : "\nseconds:\n" + text;
 }
 
 std::string ReportText(const MeasureOptions& options,
@@ -81,6 +103,7 @@ std::string ReportText(const MeasureOptions& options,
                         stage.name, stage.rate.gbps, spread, stage.ceiling,
                         stage.ceiling_gbps, stage.fraction);
   }
+  text += TimesText(report);
   text += "\nof the machine, GB/s:";
   std::string_view comma = " ";
   for (const CeilingRate& ceiling : machine.ceilings) {
