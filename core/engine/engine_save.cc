@@ -28,17 +28,6 @@ Status Reserve(File& file, uint64_t bytes) {
                     " bytes, " + have);
 }
 
-// What the pipeline would find when the caller has gone on.
-Status CheckInMemory(const State& state, const std::string& path) {
-  CAISSON_ASSIGN_OR_RETURN(const auto tensors, state.Tensors());
-  for (const NamedTensor& tensor : tensors) {
-    if (tensor.view->storage->resident()) continue;
-    return Explained(Status::InvalidArgument("a tensor without memory"), state,
-                     path);
-  }
-  return Status::Ok();
-}
-
 }  // namespace
 
 // Gives the turn back.
@@ -191,9 +180,13 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   // Once more, as the save that we waited for may have failed.
   CAISSON_RETURN_IF_ERROR(
       TakeUnobserved().WithContext("an earlier save failed"));
-  CAISSON_RETURN_IF_ERROR(CheckInMemory(state, path));
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<PartStream> parts,
                            PartsOf(state, path, options.save.profile));
+  // What the pipeline would find when the caller has gone on.
+  if (!parts->InMemory()) {
+    return Explained(Status::InvalidArgument("a tensor without memory"), state,
+                     path);
+  }
   shared->SetTotal(parts->BytesBound());
   if (options.borrow) shared->SetStaged();
   {

@@ -89,6 +89,9 @@ class PartStream {
   // At least the bytes of the file, so that space can be reserved; 0 if that
   // is not known.
   virtual uint64_t BytesBound() const { return 0; }
+
+  // Whether every storage that will be asked for is in memory.
+  virtual bool InMemory() const { return true; }
 };
 
 // Gives a parser the content of a record, decoded: a format is pure and has

@@ -97,6 +97,12 @@ class TorchParts : public PartStream {
     return bytes;
   }
 
+  bool InMemory() const override {
+    return std::ranges::all_of(plans_, [](const Plan& plan) {
+      return plan.storage == nullptr || plan.storage->handle->resident();
+    });
+  }
+
  private:
   void AddText(std::string name, std::vector<std::byte> content) {
     Plan plan;
