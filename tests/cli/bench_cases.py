@@ -54,6 +54,19 @@ class BenchTest(CliTest):
         self.assertGreaterEqual(machine["threads"], machine["async_threads"])
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_ceilings_alone_have_no_stages(self):
+        answer = self.json(
+            0, "bench", "--dir", self.folder, "--ceilings", *SMALL)
+        self.assertEqual(answer["stages"], [])
+        for rate in answer["machine"]["ceilings"].values():
+            self.check_rate(rate)
+        self.assertIn("raw_read", answer["machine"]["ceilings"])
+        text = self.expect(
+            0, "bench", "--dir", self.folder, "--ceilings", *SMALL)
+        head, empty, machine = text.splitlines()
+        self.assertEqual(empty, "")
+        self.assertRegex(machine, r"^of the machine, GB/s: memcpy \d+\.\d\d, ")
+
     def test_table_has_a_line_for_each_stage(self):
         text = self.expect(0, "bench", "--dir", self.folder, *SMALL)
         table, seconds, machine = text.split("\n\n", 1)[1].split("\n\n")
