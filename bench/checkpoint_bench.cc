@@ -3,6 +3,7 @@
 // checkpoint_bench: Caisson's side of bench/compare_torch.py. Reads commands
 // from stdin, one a line, and answers each with one line of JSON on stdout.
 //
+//   make BYTES      makes it of random bits, as bench/checkpoint_peers.py does
 //   hold PATH       loads the state that is saved from now on
 //   save PATH       saves it, fsynced
 //   load PATH       loads into new memory, which is given back afterwards
@@ -11,6 +12,7 @@
 //
 // An answer has "seconds", and of the process "resident" before and "peak"
 // during the command, in bytes; or "error".
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -18,8 +20,11 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "caisson/engine.h"
 
@@ -47,6 +52,7 @@ class Server {
   void Do(const std::string& command, const std::string& path) {
     std::optional<State> loaded;  // goes after the clock has stopped
     const std::map<std::string, std::function<Status()>> commands = {
+        {"make", [&] { return Make(path); }},
         {"hold", [&] { return Hold(path); }},
         {"save", [&] { return engine_.Save(held_, path).status(); }},
         {"load", [&] { return Load(path, &loaded); }},
@@ -68,6 +74,33 @@ class Server {
   }
 
  private:
+  // Without the engine, which has touched none of its memory afterwards.
+  Status Make(const std::string& bytes) {
+    constexpr size_t kElems = size_t{4} << 20;
+    struct Kind {
+      const char* name;
+      DType dtype;
+    };
+    constexpr Kind kKinds[] = {{"weight", DType::kBFloat16},
+                               {"exp_avg", DType::kFloat32},
+                               {"exp_avg_sq", DType::kFloat32}};
+    std::mt19937_64 random(1);
+    size_t left = std::stoull(bytes);
+    for (size_t i = 0; left >= sizeof(uint64_t); ++i) {
+      const Kind& kind = kKinds[i % 3];
+      const size_t width = ByteWidth(kind.dtype);
+      const size_t words = std::min(left, kElems * width) / sizeof(uint64_t);
+      auto memory = std::make_shared<std::vector<uint64_t>>(words);
+      std::ranges::generate(*memory, std::ref(random));
+      auto* const data = reinterpret_cast<std::byte*>(memory->data());
+      const auto elems = static_cast<int64_t>(words * sizeof(uint64_t) / width);
+      held_["layers." + std::to_string(i / 3) + "." + kind.name] =
+          DenseTensor(kind.dtype, {elems}, data, std::move(memory));
+      left -= words * sizeof(uint64_t);
+    }
+    return Status::Ok();
+  }
+
   Status Hold(const std::string& path) {
     std::optional<State> loaded;
     const Status status = Load(path, &loaded);

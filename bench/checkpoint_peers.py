@@ -9,6 +9,7 @@ their process.
 import json
 import os
 import subprocess
+import sys
 import time
 
 import numpy
@@ -60,6 +61,16 @@ def sync(path):
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def settle(seconds=5):
+    """Waits until the memory that nobody uses is as it will be for all.
+
+    A virtual machine gives free memory back to its host after some seconds, and
+    must fetch it again for the next who needs it: who comes right after another
+    gave memory back finds it for half the price.
+    """
+    time.sleep(seconds)
 
 
 def timed(work):
@@ -152,6 +163,22 @@ class Fio:
         return {"seconds": self.size / (job["io_bytes"] / job["runtime"] * 1e3)}
 
 
+def save_memory(contestant, bench, path, size):
+    """The memory of one save in a process that did nothing else.
+
+    `contestant`: the name of Torch, SafeTensors or Caisson. Answers with
+    "resident", the state included, before and "peak" during the save.
+    """
+    if contestant == Caisson.name:
+        with Caisson(bench) as ours:
+            ours.make(size)
+            return ours.save(path)
+    done = subprocess.run(
+        [sys.executable, "-B", __file__, contestant, path, str(size)],
+        stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout)
+
+
 class Caisson:
     """checkpoint_bench, kept running: one command a line, one answer each."""
 
@@ -167,6 +194,9 @@ class Caisson:
     def __exit__(self, *_):
         self.process.stdin.close()
         self.process.wait()
+
+    def make(self, size):
+        return self._ask("make", size)
 
     def hold(self, path):
         return self._ask("hold", path)
@@ -190,3 +220,14 @@ class Caisson:
         if "error" in answer:
             raise RuntimeError(f"checkpoint_bench: {answer['error']}")
         return answer
+
+
+def main():
+    """NAME PATH SIZE: what save_memory() runs in a process of its own."""
+    name, path, size = sys.argv[1:]
+    peer = {peer.name: peer for peer in (Torch, SafeTensors)}[name]
+    print(json.dumps(peer(make_state(int(size), None)).save(path)))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,8 +11,10 @@ in the build, and fio for the disk's own rates. The machine should be idle.
 Two states, each held by all contestants: bfloat16 weights with fp32 moments,
 and 100 000 tensors of 16 bytes; all bits random. In each round ours and a peer
 each write a fresh file, fsynced, and then read it cold: a pair is two runs one
-after the other. A ratio is the median of those of the pairs, their middle half
-beside it. Only ours checks what it reads.
+after the other, in turns who is first, and with nothing in the page cache. A
+ratio is the median of those of the pairs, their middle half beside it. Only ours
+checks what it reads. The memory of a save is that of a process of its own, which
+has made the state and done nothing else.
 """
 
 import argparse
@@ -25,7 +27,8 @@ import shutil
 import sys
 import tempfile
 
-from checkpoint_peers import Caisson, Fio, SafeTensors, Torch, make_state
+from checkpoint_peers import (Caisson, Fio, SafeTensors, Torch, make_state,
+                              save_memory, settle)
 from results import Spread, size_name
 from run_kernels import commit, cpu_name
 
@@ -50,17 +53,21 @@ def parse_size(text):
 class Contest:
     """One state, and what its contestants needed for it."""
 
-    def __init__(self, name, count, size, folder):
+    def __init__(self, name, count, size, folder, wait):
         self.name, self.count, self.size = name, count, size
-        self.folder = folder
+        self.folder, self.wait = folder, wait
+        self.rounds = 0
+        self.memory = {}  # who: {"resident", "peak"} of a save
         # who: verb: one {"seconds", "resident", "peak"} for each round
         self.runs = {}
 
     def measure(self, who, verb, path):
         if verb == "save":
             path.unlink(missing_ok=True)
-        else:
-            drop(path)
+        # Also what the other left there, which would be the next one's memory.
+        for file in self.folder.iterdir():
+            drop(file)
+        settle(self.wait)
         answer = getattr(who, verb)(path)
         self.runs.setdefault(who.name, {}).setdefault(verb, []).append(answer)
 
@@ -70,17 +77,17 @@ class Contest:
             mine = self.folder / f"{self.name}.caisson"
             theirs = self.folder / f"{self.name}.peer"
             pair = PairOf(ours, peer.name)
-            self.measure(pair, "save", mine)
-            self.measure(peer, "save", theirs)
-            for verb in peer.loads:
-                self.measure(pair, verb, mine)
-                self.measure(peer, peer.loads[verb], theirs)
+            for verb, their_verb in [("save", "save"), *peer.loads.items()]:
+                turn = [(pair, verb, mine), (peer, their_verb, theirs)]
+                for one in turn if self.rounds % 2 == 0 else reversed(turn):
+                    self.measure(*one)
             mine.unlink()
             theirs.unlink()
+        self.rounds += 1
 
     def document(self):
         return {"name": self.name, "tensors": self.count, "bytes": self.size,
-                "runs": self.runs}
+                "runs": self.runs, "save_memory": self.memory}
 
 
 class PairOf:
@@ -108,19 +115,28 @@ def run(options, folder):
         for name, count in (("model", None), ("tiny", options.tiny)):
             size = options.size if count is None else count * TINY_BYTES
             state = make_state(size, count)
-            contest = Contest(name, len(state), size, folder)
+            contest = Contest(name, len(state), size, folder, options.wait)
             peers = [Torch(state), SafeTensors(state)]
             if count is None and shutil.which("fio"):
                 peers += [Fio(size, huge=False), Fio(size, huge=True)]
+            torch_alone = peers[0]
+            peers = [peer for peer in peers
+                     if peer.name.split(",")[0] in options.peers]
             source = folder / f"{name}.source"
-            peers[0].save(source)
+            torch_alone.save(source)
             ours.hold(source)
             source.unlink()
             for number in range(options.pairs):
                 print(f"{name}: round {number + 1} of {options.pairs}",
                       file=sys.stderr, flush=True)
                 contest.round(ours, peers)
-            contests.append(contest.document())
+            contests.append(contest)
+            del state, peers, torch_alone
+    model = contests[0]
+    for who in (Caisson.name, Torch.name, SafeTensors.name):
+        path = folder / "memory"
+        model.memory[who] = save_memory(who, options.bench, path, options.size)
+        path.unlink()
     import safetensors  # pylint: disable=import-outside-toplevel
     import torch  # pylint: disable=import-outside-toplevel
     return {
@@ -132,7 +148,7 @@ def run(options, folder):
             "directory": str(options.dir), "torch": torch.__version__,
             "safetensors": safetensors.__version__,
         },
-        "contests": contests,
+        "contests": [contest.document() for contest in contests],
     }
 
 
@@ -155,11 +171,15 @@ def rows(contest):
 
 def memory_rows(contest):
     """(who, verb, MiB beyond what was resident before, as a Spread)."""
+    for who, save in contest.get("save_memory", {}).items():
+        yield (who, "save", Spread.of(
+            [(save["peak"] - save["resident"]) / (1 << 20)]))
     for who, verbs in contest["runs"].items():
         if who.startswith("caisson") and who != "caisson beside torch":
             continue
         for verb, runs in verbs.items():
-            if all("peak" in r for r in runs):
+            # What saves here has loaded before; its pool was resident.
+            if verb != "save" and all("peak" in r for r in runs):
                 yield (who.removesuffix(" beside torch"), verb, Spread.of(
                     [(r["peak"] - r["resident"]) / (1 << 20) for r in runs]))
 
@@ -194,6 +214,10 @@ def main():
     parser.add_argument("--dir", type=pathlib.Path, default=pathlib.Path("."))
     parser.add_argument("--size", type=parse_size, default=2 << 30)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--peers", nargs="+",
+                        default=["torch", "safetensors", "fio"])
+    parser.add_argument("--wait", type=float, default=5,
+                        help="seconds before each: see settle()")
     parser.add_argument("--tiny", type=int, default=100_000,
                         help="how many tiny tensors")
     parser.add_argument("--bench", type=pathlib.Path,

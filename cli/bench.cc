@@ -27,6 +27,7 @@ struct BenchOptions {
   std::string directory = ".";
   std::string size = "2GiB";
   size_t rounds = 5;
+  bool ceilings = false;
   bool json = false;
 };
 
@@ -59,10 +60,32 @@ Json ReportJson(const MeasureOptions& options, const StagesReport& report) {
     entry["ceiling"] = stage.ceiling;
     entry["ceiling_gbps"] = stage.ceiling_gbps;
     entry["fraction"] = stage.fraction;
+    if (!stage.times.empty()) {
+      Json seconds = Json::object();
+      for (const NamedSeconds& time : stage.times) {
+        seconds[time.name] = time.seconds;
+      }
+      entry["io"] = stage.io;
+      entry["seconds"] = std::move(seconds);
+    }
     stages.push_back(std::move(entry));
   }
   return {{"machine", MachineJson(options, report.machine)},
           {"stages", stages}};
+}
+
+// Where the time of those stages went that tell it.
+std::string TimesText(const StagesReport& report) {
+  std::string text;
+  for (const StageRate& stage : report.stages) {
+    if (stage.times.empty()) continue;
+    text += fmt::format("{:<18}", stage.name);
+    for (const NamedSeconds& time : stage.times) {
+      text += fmt::format(" {} {:.2f},", time.name, time.seconds);
+    }
+    text += " " + stage.io + "\n";
+  }
+  return text.empty() ? text : "\nseconds:\n" + text;
 }
 
 std::string ReportText(const MeasureOptions& options,
@@ -72,8 +95,10 @@ std::string ReportText(const MeasureOptions& options,
       "{} in {}, {}, {}, medians of {} rounds\n\n", ByteText(options.bytes),
       Printable(options.directory), machine.io,
       Plural(machine.threads, "thread"), options.rounds);
-  text += fmt::format("{:<18} {:>7} {:>15}   {:<22} {:>7} {:>9}\n", "stage",
-                      "GB/s", "low to high", "ceiling", "GB/s", "fraction");
+  if (!report.stages.empty()) {
+    text += fmt::format("{:<18} {:>7} {:>15}   {:<22} {:>7} {:>9}\n", "stage",
+                        "GB/s", "low to high", "ceiling", "GB/s", "fraction");
+  }
   for (const StageRate& stage : report.stages) {
     const std::string spread =
         fmt::format("{:.2f} to {:.2f}", stage.rate.low, stage.rate.high);
@@ -81,13 +106,21 @@ std::string ReportText(const MeasureOptions& options,
                         stage.name, stage.rate.gbps, spread, stage.ceiling,
                         stage.ceiling_gbps, stage.fraction);
   }
-  text += "\nof the machine, GB/s:";
+  text += TimesText(report);
+  if (!report.stages.empty()) text += "\n";
+  text += "of the machine, GB/s:";
   std::string_view comma = " ";
   for (const CeilingRate& ceiling : machine.ceilings) {
     text += fmt::format("{}{} {:.2f}", comma, ceiling.name, ceiling.rate.gbps);
     comma = ", ";
   }
   return text + "\n";
+}
+
+Result<StagesReport> CeilingsAlone(const MeasureOptions& options) {
+  Result<MachineReport> machine = MeasureMachine(options);
+  if (!machine) return machine.error();
+  return StagesReport{*std::move(machine), {}};
 }
 
 int RunBench(const BenchOptions& options) {
@@ -101,7 +134,8 @@ int RunBench(const BenchOptions& options) {
     if (!line) line.emplace(progress.total);
     line->Show(progress.bytes, what);
   };
-  const Result<StagesReport> report = MeasureStages(measure);
+  const Result<StagesReport> report =
+      options.ceilings ? CeilingsAlone(measure) : MeasureStages(measure);
   line.reset();
   if (!report) return Fail(report.error());
   Print(options.json ? Document(ReportJson(measure, *report))
@@ -131,6 +165,8 @@ void AddBench(CLI::App& app, Action* action) {
       ->capture_default_str();
   command->add_option("--rounds", options->rounds, "medians of so many")
       ->capture_default_str();
+  command->add_flag("--ceilings", options->ceilings,
+                    "only what the machine could do at best");
   command->add_flag("--json", options->json, "one JSON document");
   command->callback([options, action] {
     *action = [options] { return RunBench(*options); };

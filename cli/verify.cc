@@ -42,6 +42,7 @@ struct Outcome {
   double seconds = 0;
   Status failure;       // why it could not be read at all
   VerifyReport report;  // if it could
+  std::string io = {};  // which way the bytes came
 };
 
 // What a walk through a folder finds.
@@ -115,7 +116,9 @@ Outcome Verify(Engine& engine, const std::string& path,
   Outcome outcome;
   outcome.path = path;
   const Stopwatch watch;
-  Result<VerifyReport> report = engine.Verify(path, progress);
+  LoadReport how;
+  Result<VerifyReport> report = engine.Verify(path, progress, &how);
+  outcome.io = how.io;
   if (report) {
     outcome.report = *std::move(report);
     std::error_code error;
@@ -164,7 +167,8 @@ std::string UnreadLine(const std::string& path, const VerifyReport& report) {
 std::string SummaryLine(const Outcome& outcome) {
   const VerifyReport& report = outcome.report;
   const std::string path = Printable(outcome.path);
-  const std::string work = WorkText(outcome.bytes, "checked", outcome.seconds);
+  const std::string work = WorkText(outcome.bytes, "checked", outcome.seconds) +
+                           (outcome.io.empty() ? "" : ", " + outcome.io);
   if (report.ok()) {
     return fmt::format("{}: ok, {}, {}\n", path,
                        Plural(report.checked, "record"), work);

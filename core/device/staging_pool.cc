@@ -105,7 +105,17 @@ Result<StagingPool::Block> StagingPool::Lease() {
 }
 
 Result<std::optional<StagingPool::Block>> StagingPool::TryLease() {
+  return TryLeaseFor(std::chrono::milliseconds(0));
+}
+
+Result<std::optional<StagingPool::Block>> StagingPool::TryLeaseFor(
+    std::chrono::milliseconds wait) {
   std::unique_lock hold(shared_->lock);
+  if (wait.count() > 0) {
+    shared_->returned.wait_for(hold, wait, [this] {
+      return shared_->shut_down || !shared_->free.empty();
+    });
+  }
   if (shared_->shut_down) return ShutDown();
   if (shared_->free.empty()) return std::optional<Block>();
   CAISSON_ASSIGN_OR_RETURN(Block block, Shared::Take(shared_, std::move(hold)));

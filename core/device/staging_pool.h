@@ -12,6 +12,7 @@
 // that leased it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -74,6 +75,10 @@ class StagingPool {
   // Errors: kCancelled once the pool is shut down; kOutOfMemory if the block
   // cannot be backed by memory, in which case it stays in the pool.
   Result<Block> Lease();
+
+  // The same, waiting no longer than `wait`; none if every block is leased
+  // then.
+  Result<std::optional<Block>> TryLeaseFor(std::chrono::milliseconds wait);
 
   // The same without waiting; none if every block is leased.
   Result<std::optional<Block>> TryLease();

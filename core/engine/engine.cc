@@ -76,14 +76,18 @@ Result<Machinery> Engine::Impl::MachineryFor(Priority priority) {
   return Machinery{*pool_, *workers, *queue_, devices_, &*pinned_};
 }
 
-Result<bool> Engine::Impl::MayBeDirect(const std::string& directory,
-                                       File& file) {
+Result<bool> Engine::Impl::MayBeDirect(const File& directory, File& file) {
   if (!options_.direct) return false;
+  struct stat found = {};
+  const int error =
+      Uninterrupted([&] { return files_.Stat(directory.fd(), &found); });
+  if (error < 0) return ProbeDirect(file, files_);
   const std::lock_guard hold(direct_lock_);
-  const auto known = direct_.find(directory);
+  const std::pair key(found.st_dev, found.st_ino);
+  const auto known = direct_.find(key);
   if (known != direct_.end()) return known->second;
   CAISSON_ASSIGN_OR_RETURN(const bool direct, ProbeDirect(file, files_));
-  direct_[directory] = direct;
+  direct_[key] = direct;
   return direct;
 }
 

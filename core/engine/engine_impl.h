@@ -5,6 +5,8 @@
 // Thread safety: as Engine.
 #pragma once
 
+#include <sys/types.h>
+
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -70,7 +72,7 @@ class Engine::Impl {
 
   // Whether files of `directory` are written past the page cache, which is
   // tried with the first of them, `file`, while it is empty.
-  Result<bool> MayBeDirect(const std::string& directory, File& file);
+  Result<bool> MayBeDirect(const File& directory, File& file);
 
   // Waits until no save is running, if need be, and counts as one from then
   // on. False if one is running.
@@ -116,7 +118,8 @@ class Engine::Impl {
   std::unique_ptr<WorkerPool> closer_;  // of who has the turn
 
   std::mutex direct_lock_;
-  std::map<std::string, bool> direct_;  // by directory; guarded by direct_lock_
+  // By device and inode of the directory, whose names may change.
+  std::map<std::pair<dev_t, ino_t>, bool> direct_;  // guarded by direct_lock_
 
   std::mutex machinery_lock_;
   std::optional<StagingPool> pool_;            // guarded by machinery_lock_

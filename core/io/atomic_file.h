@@ -52,7 +52,7 @@ class AtomicFile {
   File& file() { return file_; }
 
   // Where the target lies, symbolic links followed.
-  const std::string& directory() const { return directory_.path(); }
+  const File& directory() const { return directory_; }
 
   // Replaces the target. All writes must have returned. Whatever the answer,
   // the temporary is gone and the object is spent.

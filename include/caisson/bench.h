@@ -88,6 +88,12 @@ struct MachineReport {
   std::vector<CeilingRate> ceilings;
 };
 
+// Where the time of a stage went, as StageTimes and LoadTimes have it.
+struct NamedSeconds {
+  std::string name;  // "total", "copy", "transfer", "wait_disk", ...
+  double seconds = 0;
+};
+
 struct StageRate {
   std::string name;
   MeasuredRate rate;
@@ -98,6 +104,14 @@ struct StageRate {
 
   // The rate by that of the ceiling, the median over the rounds.
   double fraction = 0;
+
+  // Of stages by Engine, each the median over the rounds, hence not of one
+  // round; "total" is that of the call. Empty for the others.
+  std::vector<NamedSeconds> times;
+
+  // Which way the bytes went, as SaveReport::io and LoadReport::io have it.
+  // Empty for stages without a file.
+  std::string io;
 };
 
 struct StagesReport {

@@ -18,6 +18,20 @@ class BenchTest(CliTest):
         self.assertLessEqual(rate["low"], rate["gbps"])
         self.assertLessEqual(rate["gbps"], rate["high"])
 
+    def check_times(self, stage):
+        waits = {"save": {"wait_memory", "sync"}}
+        for name in ("load", "load_fresh", "verify"):
+            waits[name] = {"wait_disk", "wait_memory"}
+        if stage["name"] not in waits:
+            self.assertNotIn("seconds", stage)
+            return
+        seconds = stage["seconds"]
+        self.assertEqual(
+            set(seconds), {"total", "copy", "transfer"} | waits[stage["name"]])
+        for value in seconds.values():
+            self.assertGreaterEqual(value, 0)
+        self.assertRegex(stage["io"], r"^((threads|io_uring), )?[a-z ]+$")
+
     def test_json_has_every_stage_beside_its_ceiling(self):
         answer = self.json(0, "bench", "--dir", self.folder, *SMALL)
         machine, stages = answer["machine"], answer["stages"]
@@ -28,6 +42,7 @@ class BenchTest(CliTest):
             ceiling = machine["ceilings"][stage["ceiling"]]
             self.assertEqual(stage["ceiling_gbps"], ceiling["gbps"])
             self.assertGreater(stage["fraction"], 0)
+            self.check_times(stage)
         for rate in machine["ceilings"].values():
             self.check_rate(rate)
         self.assertLessEqual(
@@ -39,15 +54,34 @@ class BenchTest(CliTest):
         self.assertGreaterEqual(machine["threads"], machine["async_threads"])
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_ceilings_alone_have_no_stages(self):
+        answer = self.json(
+            0, "bench", "--dir", self.folder, "--ceilings", *SMALL)
+        self.assertEqual(answer["stages"], [])
+        for rate in answer["machine"]["ceilings"].values():
+            self.check_rate(rate)
+        self.assertIn("raw_read", answer["machine"]["ceilings"])
+        text = self.expect(
+            0, "bench", "--dir", self.folder, "--ceilings", *SMALL)
+        head, empty, machine = text.splitlines()
+        self.assertEqual(empty, "")
+        self.assertRegex(machine, r"^of the machine, GB/s: memcpy \d+\.\d\d, ")
+
     def test_table_has_a_line_for_each_stage(self):
         text = self.expect(0, "bench", "--dir", self.folder, *SMALL)
-        head, empty, titles, *lines, _, machine = text.splitlines()
+        table, seconds, machine = text.split("\n\n", 1)[1].split("\n\n")
+        head, (titles, *lines) = text.splitlines()[0], table.splitlines()
         self.assertRegex(head, r"^16\.8 MB in .*, medians of 3 rounds$")
-        self.assertEqual(empty, "")
         for word in ("stage", "GB/s", "ceiling", "fraction"):
             self.assertIn(word, titles)
         self.assertEqual([line.split()[0] for line in lines], STAGES)
         self.assertRegex(machine, r"^of the machine, GB/s: memcpy \d+\.\d\d, ")
+        title, *times = seconds.splitlines()
+        self.assertEqual(title, "seconds:")
+        self.assertEqual([line.split()[0] for line in times], STAGES[:4])
+        for line in times:
+            self.assertRegex(
+                line, r"^\w+ +total \d+\.\d\d, copy \d+\.\d\d, transfer ")
         number = r"\d+\.\d\d"
         for line in lines:
             self.assertRegex(

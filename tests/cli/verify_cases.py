@@ -14,7 +14,7 @@ class VerifyTest(CliTest):
         self.assertRegex(
             self.expect(0, "verify", path),
             rf"\A{path}: ok, 5 records, \S+ k?B checked in \S+ m?s"
-            r"( \(\S+ .?B/s\))?\n\Z",
+            r"( \(\S+ .?B/s\))?, (page cache|buffered|\w+, direct)\n\Z",
         )
         self.assertEqual(self.json(0, "verify", path), {
             "ok": True, "checked": 5, "unchecked": 0, "damage": [],

@@ -87,6 +87,25 @@ TEST(EngineAsync, TheFileHoldsTheSnapshot) {
   }
 }
 
+TEST(EngineAsync, RefusesAtOnceWhatIsNotInMemory) {
+  const ScratchDirectory scratch;
+  const std::string path = scratch / "model.pt";
+  State whole;
+  whole["a"] = RandomTensor(DType::kFloat32, {300}, 1);
+  whole["b"]["c"] = RandomTensor(DType::kFloat32, {300}, 2);
+  CAISSON_ASSERT_OK(Writer().Write(whole, path).status());
+  CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader, Reader::Open(path));
+  LoadOptions some;
+  some.names = {"a"};
+  CAISSON_ASSERT_OK_AND_ASSIGN(const State state, reader.Load(some));
+  CAISSON_ASSERT_OK_AND_ASSIGN(Engine engine, Engine::Create());
+  EXPECT_THAT(engine.SaveAsync(state, scratch / "new.pt").status(),
+              StatusIs(StatusCode::kInvalidArgument,
+                       HasSubstr("tensor 'b.c': its storage of 1200 bytes is "
+                                 "not in memory")));
+  EXPECT_THAT(scratch.Names(), testing::ElementsAre("model.pt"));
+}
+
 TEST(EngineAsync, TheTreeMayChangeAtOnce) {
   Model model(100 * kKiB);
   const std::string expected = FileOf(model.state);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -164,6 +165,31 @@ TEST(EngineSave, GoesThroughThePageCacheWhereDirectIsRefused) {
                                engine.Save(state, scratch / "archive.pt"));
   EXPECT_THAT(report.io, HasSubstr("buffered"));
   EXPECT_TRUE(Content(scratch / "archive.pt") == FileOf(state));
+}
+
+// It went by the name, which another directory may get.
+TEST(EngineSave, ProbesEachDirectoryOnceWhateverItsName) {
+  const ScratchDirectory scratch;
+  const std::string folder = scratch / "folder";
+  std::filesystem::create_directory(folder);
+  FaultFileSystem files;
+  CAISSON_ASSERT_OK_AND_ASSIGN(Engine engine, Engine::Impl::Make({}, files));
+  // Only a probe reads.
+  const auto probes = [&](const std::string& path) {
+    const auto reads = [&] { return std::ranges::count(files.log(), "read"); };
+    const auto before = reads();
+    EXPECT_THAT(engine.Save(State(), path).status(), IsOk());
+    return reads() - before;
+  };
+  if (probes(folder + "/a.pt") == 0) {
+    GTEST_SKIP() << "no direct I/O in " << scratch.path();
+  }
+  EXPECT_EQ(probes(folder + "/b.pt"), 0);
+  EXPECT_EQ(probes(folder + "/../folder/a.pt"), 0);
+  std::filesystem::rename(folder, scratch / "other");
+  std::filesystem::create_directory(folder);
+  EXPECT_EQ(probes(folder + "/a.pt"), 1);
+  EXPECT_EQ(probes(scratch / "other/a.pt"), 0);
 }
 
 TEST(EngineSave, ManyThreadsSaveInTurn) {

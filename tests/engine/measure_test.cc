@@ -57,6 +57,19 @@ TEST(Measure, StagesStandBesideCeilingsOfTheSameRun) {
     }
     ASSERT_NE(ceiling, nullptr) << stage.ceiling;
     EXPECT_EQ(stage.ceiling_gbps, ceiling->rate.gbps) << stage.name;
+    const bool by_engine = stage.name.starts_with("load") ||
+                           stage.name == "save" || stage.name == "verify";
+    ASSERT_EQ(stage.times.empty(), !by_engine) << stage.name;
+    EXPECT_EQ(stage.io.empty(), !by_engine) << stage.name;
+    if (!by_engine) continue;
+    EXPECT_EQ(stage.times[0].name, "total");
+    EXPECT_EQ(stage.times[1].name, "copy");
+    EXPECT_EQ(stage.times[2].name, "transfer");
+    for (const NamedSeconds& time : stage.times) {
+      // At once with it are the pool's 8 windows.
+      EXPECT_GE(time.seconds, 0) << time.name;
+      EXPECT_LE(time.seconds, 8 * 3 * stage.times[0].seconds) << time.name;
+    }
   }
   EXPECT_THAT(names, ElementsAre("save", "load", "load_fresh", "verify",
                                  "crc32", "copy_crc32", "save_async_staged"));
@@ -141,6 +154,23 @@ TEST(Samples, FractionIsTheMedianOfTheRoundsNotOfTheMedians) {
   EXPECT_NEAR(stage.rate.low, 1, 1e-9);
   EXPECT_NEAR(stage.rate.high, 4, 1e-9);
   EXPECT_NEAR(stage.fraction, 0.5, 1e-9);
+}
+
+TEST(Samples, TimesAreMediansOfTheRounds) {
+  Samples samples;
+  for (const double total : {3.0, 1.0, 2.0}) {
+    samples.Add("load", 1'000'000'000, total);
+    samples.Add("raw", 1'000'000'000, 1);
+    const NamedSeconds times[] = {{"total", total}, {"copy", 10 - total}};
+    samples.Explain("load", "threads, direct", times);
+  }
+  const std::string_view ceilings[] = {"raw"};
+  const StageRate stage = samples.Stage("load", ceilings);
+  EXPECT_EQ(stage.io, "threads, direct");
+  ASSERT_EQ(stage.times.size(), 2u);
+  EXPECT_EQ(stage.times[0].name, "total");
+  EXPECT_EQ(stage.times[0].seconds, 2);
+  EXPECT_EQ(stage.times[1].seconds, 8);
 }
 
 TEST(MeasureMemory, CopiesEveryByteWhateverTheShares) {

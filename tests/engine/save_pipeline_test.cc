@@ -7,9 +7,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "tests/engine/part_scripts.h"
 #include "tests/io/io_queues.h"
@@ -129,6 +132,30 @@ TEST_P(SavePipeline, StopsWhenCancelled) {
   EXPECT_EQ(works.pool.available(), works.pool.blocks());
   CAISSON_ASSERT_OK_AND_ASSIGN(const uint64_t bytes, file.Size());
   EXPECT_LT(bytes, 100u * 4096);
+}
+
+// It waited until somebody gave a window back.
+TEST_P(SavePipeline, StopsWhenCancelledWhileOthersHaveAllWindows) {
+  Works works(4096, 2, 1, GetParam());
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto first, works.pool.Lease());
+  CAISSON_ASSERT_OK_AND_ASSIGN(const auto second, works.pool.Lease());
+  Script script;
+  script.AddPiece(DType::kUInt8, kNativeOrder, 0, 10000, 1);
+  File file = NewFile();
+  Script::Stream parts(script);
+  std::atomic<bool> cancelled{false};
+  SaveHooks hooks;
+  hooks.cancelled = &cancelled;
+  StageTimes stages;
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    cancelled = true;
+  });
+  EXPECT_THAT(
+      SaveParts(parts, file, works.machinery(), hooks, &stages).status(),
+      StatusIs(StatusCode::kCancelled, HasSubstr("cancelled")));
+  canceller.join();
+  EXPECT_EQ(works.pool.available(), 0u);
 }
 
 TEST_P(SavePipeline, HandsOnTheFormatsErrors) {

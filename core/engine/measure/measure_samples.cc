@@ -2,6 +2,7 @@
 #include "core/engine/measure/measure_samples.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace caisson {
 
@@ -17,6 +18,19 @@ void Samples::Add(std::string_view name, uint64_t bytes, double seconds) {
   constexpr double kLeastSeconds = 1e-9;
   gbps_[std::string(name)].push_back(static_cast<double>(bytes) * 1e-9 /
                                      std::max(seconds, kLeastSeconds));
+}
+
+void Samples::Explain(std::string_view name, std::string io,
+                      std::span<const NamedSeconds> times) {
+  Explained& known = explained_[std::string(name)];
+  known.io = std::move(io);
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (i == known.names.size()) {
+      known.names.push_back(times[i].name);
+      known.seconds.emplace_back();
+    }
+    known.seconds[i].push_back(times[i].seconds);
+  }
 }
 
 MeasuredRate Samples::Rate(std::string_view name) const {
@@ -35,8 +49,20 @@ StageRate Samples::Stage(std::string_view name,
   for (size_t i = 0; i < ours.size(); ++i) {
     fractions.push_back(ours[i] / best[i]);
   }
-  return {std::string(name), Rate(name), std::string(lowest), Median(best),
-          Median(std::move(fractions))};
+  StageRate stage;
+  stage.name = name;
+  stage.rate = Rate(name);
+  stage.ceiling = lowest;
+  stage.ceiling_gbps = Median(best);
+  stage.fraction = Median(std::move(fractions));
+  if (const auto found = explained_.find(name); found != explained_.end()) {
+    const Explained& known = found->second;
+    stage.io = known.io;
+    for (size_t i = 0; i < known.names.size(); ++i) {
+      stage.times.push_back({known.names[i], Median(known.seconds[i])});
+    }
+  }
+  return stage;
 }
 
 }  // namespace caisson

@@ -26,6 +26,11 @@ class Samples {
   // `bytes` took `seconds` in the next round of `name`.
   void Add(std::string_view name, uint64_t bytes, double seconds);
 
+  // How an engine moved the bytes of the last round of `name`, and where the
+  // time went: the same times in every round.
+  void Explain(std::string_view name, std::string io,
+               std::span<const NamedSeconds> times);
+
   // REQUIRES, here and below: `name` was measured.
   MeasuredRate Rate(std::string_view name) const;
 
@@ -40,7 +45,15 @@ class Samples {
     return gbps_.find(name)->second;
   }
 
+  // What is known of a stage beside its rate.
+  struct Explained {
+    std::string io;
+    std::vector<std::string> names;
+    std::vector<std::vector<double>> seconds;  // of each, by round
+  };
+
   std::map<std::string, std::vector<double>, std::less<>> gbps_;
+  std::map<std::string, Explained, std::less<>> explained_;
 };
 
 }  // namespace caisson

@@ -155,9 +155,14 @@ Status Measurement::DiskRound(bool raw_first) {
   };
   const auto save = [&]() -> Status {
     if (!with_stages_) return Status::Ok();
-    return Time("save", [&] {
-      return engine_->Save(source_->state(), saved.path()).status();
-    });
+    SaveReport report;
+    CAISSON_RETURN_IF_ERROR(Time("save", [&]() -> Status {
+      CAISSON_ASSIGN_OR_RETURN(report,
+                               engine_->Save(source_->state(), saved.path()));
+      return Status::Ok();
+    }));
+    Explain("save", report);
+    return Status::Ok();
   };
   // The first of them meets a disk that is still discarding the files of the
   // round before.
@@ -172,22 +177,49 @@ Status Measurement::DiskRound(bool raw_first) {
 
 Status Measurement::LoadStages(const std::string& path) {
   CAISSON_RETURN_IF_ERROR(DropFromCache(path));
-  CAISSON_RETURN_IF_ERROR(
-      Time("load", [&] { return engine_->LoadInto(path, target_->state()); }));
+  LoadReport report;
+  CAISSON_RETURN_IF_ERROR(Time("load", [&] {
+    return engine_->LoadInto(path, target_->state(), {}, {}, &report);
+  }));
+  Explain("load", report);
   CAISSON_RETURN_IF_ERROR(DropFromCache(path));
   {
     State fresh;  // goes when the time is over
     CAISSON_RETURN_IF_ERROR(Time("load_fresh", [&]() -> Status {
-      CAISSON_ASSIGN_OR_RETURN(fresh, engine_->Load(path));
+      CAISSON_ASSIGN_OR_RETURN(fresh, engine_->Load(path, {}, {}, &report));
       return Status::Ok();
     }));
+    Explain("load_fresh", report);
   }
   CAISSON_RETURN_IF_ERROR(DropFromCache(path));
-  return Time("verify", [&]() -> Status {
-    CAISSON_ASSIGN_OR_RETURN(const VerifyReport report, engine_->Verify(path));
-    if (report.ok()) return Status::Ok();
-    return Status::Corrupt(report.damage.front().problem);
-  });
+  CAISSON_RETURN_IF_ERROR(Time("verify", [&]() -> Status {
+    CAISSON_ASSIGN_OR_RETURN(const VerifyReport verified,
+                             engine_->Verify(path, {}, &report));
+    if (verified.ok()) return Status::Ok();
+    return Status::Corrupt(verified.damage.front().problem);
+  }));
+  Explain("verify", report);
+  return Status::Ok();
+}
+
+void Measurement::Explain(std::string_view name, const SaveReport& report) {
+  const StageTimes& stages = report.stages;
+  const NamedSeconds times[] = {{"total", report.seconds},
+                                {"copy", stages.copy},
+                                {"transfer", stages.transfer},
+                                {"wait_memory", stages.wait_memory},
+                                {"sync", stages.sync}};
+  samples_.Explain(name, report.io, times);
+}
+
+void Measurement::Explain(std::string_view name, const LoadReport& report) {
+  const LoadTimes& stages = report.stages;
+  const NamedSeconds times[] = {{"total", report.seconds},
+                                {"copy", stages.copy},
+                                {"transfer", stages.transfer},
+                                {"wait_disk", stages.wait_disk},
+                                {"wait_memory", stages.wait_memory}};
+  samples_.Explain(name, report.io, times);
 }
 
 Status Measurement::AsyncRounds() {

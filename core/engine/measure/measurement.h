@@ -64,6 +64,10 @@ class Measurement {
     return Status::Ok();
   }
 
+  // Notes how the last round of `name` was done.
+  void Explain(std::string_view name, const SaveReport& report);
+  void Explain(std::string_view name, const LoadReport& report);
+
   // Says what comes next.
   void Tell(std::string_view name);
 

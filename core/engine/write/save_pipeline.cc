@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -20,6 +21,10 @@
 
 namespace caisson {
 namespace {
+
+// How long a save waits for memory that others have before it looks whether it
+// was cancelled, of which nobody wakes it.
+constexpr std::chrono::milliseconds kLookAgain{50};
 
 // A window that was filled, or written.
 struct Arrival {
@@ -203,7 +208,12 @@ class SavePipeline {
       CAISSON_ASSIGN_OR_RETURN(auto block, machinery_.pool.TryLease());
       if (!block && in_flight() == 0) {
         // Others have them all.
-        CAISSON_ASSIGN_OR_RETURN(block, machinery_.pool.Lease());
+        CAISSON_ASSIGN_OR_RETURN(block,
+                                 machinery_.pool.TryLeaseFor(kLookAgain));
+        if (!block) {
+          CAISSON_RETURN_IF_ERROR(TakeArrivals());
+          continue;
+        }
       }
       if (block) {
         current_ = std::make_unique<WindowImage>();
