@@ -61,7 +61,7 @@ class FolderWalk {
            0,
            0,
            Status::NotFound(folder + ": no file ends in .pt, .pth, "
-                                     ".bin or .ckpt"),
+                                     ".bin, .ckpt or .safetensors"),
            {}});
     }
   }
@@ -82,8 +82,8 @@ class FolderWalk {
 
   // Links to files are followed, links to folders are not.
   void Add(const fs::directory_entry& entry) {
-    constexpr std::array<std::string_view, 4> kSuffixes = {".pt", ".pth",
-                                                           ".bin", ".ckpt"};
+    constexpr std::array<std::string_view, 5> kSuffixes = {
+        ".pt", ".pth", ".bin", ".ckpt", ".safetensors"};
     std::error_code error;
     if (fs::is_directory(entry.symlink_status(error))) {
       folders_.push_back(entry.path());
@@ -304,7 +304,8 @@ void AddVerify(CLI::App& app, Action* action) {
       "verify", "Reads everything and names all that is damaged");
   command
       ->add_option("PATH", options->paths,
-                   "files, or folders of .pt, .pth, .bin and .ckpt files")
+                   "files, safetensors indices, or folders of .pt, .pth, "
+                   ".bin, .ckpt and .safetensors files")
       ->required();
   command->add_flag("--json", options->json, "one JSON document");
   command->callback([options, action] {

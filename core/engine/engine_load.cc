@@ -2,6 +2,7 @@
 //
 // Engine::Load and its kin: those of Reader, with many reads in flight.
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -24,6 +25,43 @@ std::function<void(uint64_t, uint64_t)> Timed(
   };
 }
 
+Result<std::shared_ptr<const ReadAdapter>> OpenDirect(const std::string& path) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
+                           DirectFile::Open(path));
+  return file;
+}
+
+// Parallel reads, each source by the way that suits it.
+class RoutedReads final : public ReadExecutor {
+ public:
+  RoutedReads(const Machinery& machinery, bool may_be_direct,
+              std::function<void(uint64_t, uint64_t)> progress)
+      : machinery_(machinery),
+        may_be_direct_(may_be_direct),
+        progress_(std::move(progress)) {}
+
+  // Chooses the way. The source's adapter must outlive this.
+  const ReadRoute& Prepare(const ByteSource& source) {
+    std::unique_ptr<ReadRoute>& route = routes_[&source.adapter()];
+    if (route == nullptr) {
+      route = std::make_unique<ReadRoute>(source, may_be_direct_);
+    }
+    return *route;
+  }
+
+  Status Run(const ByteSource& source, std::span<ReadTask> tasks,
+             OnError on_error) override {
+    ParallelReads reads(machinery_, Prepare(source).direct(), progress_);
+    return reads.Run(source, tasks, on_error);
+  }
+
+ private:
+  const Machinery machinery_;
+  const bool may_be_direct_;
+  const std::function<void(uint64_t, uint64_t)> progress_;
+  std::map<const ReadAdapter*, std::unique_ptr<ReadRoute>> routes_;
+};
+
 }  // namespace
 
 template <class Function>
@@ -33,16 +71,14 @@ auto Engine::Impl::WithReads(const ByteSource& source,
     -> decltype(function(std::declval<ReadExecutor&>())) {
   const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
   if (!machinery) return machinery.error();
-  const ReadRoute route(source, options_.direct);
-  ParallelReads reads(*machinery, route.direct(), Timed(progress));
+  RoutedReads reads(*machinery, options_.direct, Timed(progress));
+  reads.Prepare(source);
   return function(reads);
 }
 
 Result<Reader> Engine::Open(const std::string& path,
                             const ReaderOptions& options) {
-  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
-                           DirectFile::Open(path));
-  return Reader::Open(std::move(file), options);
+  return Reader::Impl::Open(path, options, OpenDirect);
 }
 
 Result<State> Engine::Load(const Reader& reader, const LoadOptions& options,
@@ -94,6 +130,13 @@ Status Engine::LoadInto(const std::string& path, State& state,
 
 Result<VerifyReport> Engine::Verify(const std::string& path,
                                     const ProgressCallback& progress) {
+  if (IsIndexOrFolder(path)) {
+    // The shards are opened while they are verified.
+    const auto reader = Open(path);
+    if (reader) return Verify(*reader, progress);
+    OneByOne reads;
+    return VerifyShards(path, OpenDirect, reads);
+  }
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
                            DirectFile::Open(path));
   const ByteSource source(file);

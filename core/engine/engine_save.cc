@@ -39,6 +39,19 @@ Status CheckInMemory(const State& state, const std::string& path) {
   return Status::Ok();
 }
 
+// Adds up the reports of files that were written one after the other.
+void Add(const SaveReport& one, SaveReport* all) {
+  all->staged_seconds = all->seconds + one.staged_seconds;
+  all->seconds += one.seconds;
+  all->file_bytes += one.file_bytes;
+  all->tensor_bytes += one.tensor_bytes;
+  all->stages.copy += one.stages.copy;
+  all->stages.transfer += one.stages.transfer;
+  all->stages.wait_memory += one.stages.wait_memory;
+  all->stages.sync += one.stages.sync;
+  all->io = one.io;
+}
+
 }  // namespace
 
 // Gives the turn back.
@@ -161,15 +174,20 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
                                       const SaveOptions& options) {
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
-  CAISSON_ASSIGN_OR_RETURN(const auto parts,
-                           PartsOf(state, path, options.profile));
+  CAISSON_ASSIGN_OR_RETURN(
+      SavePlan plan, PlanSave(state, path, options.profile, options.format));
   TakeTurn(WhenBusy::kWait);
   const Turn turn(*this);
-  Result<SaveReport> report =
-      Write(*parts, path, options, Priority::kNormal, {});
-  if (!report) return Explained(report.error(), state, path);
-  report->seconds = watch.seconds();
-  return report;
+  SaveReport all;
+  all.dropped = std::move(plan.dropped);
+  for (const PlannedFile& file : plan.files) {
+    const Result<SaveReport> one =
+        Write(*file.parts, file.path, options, Priority::kNormal, {});
+    if (!one) return Explained(one.error(), state, file.path);
+    Add(*one, &all);
+  }
+  all.seconds = watch.seconds();
+  return all;
 }
 
 Result<Ticket> Engine::Impl::SaveAsync(const State& state,
@@ -192,8 +210,14 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   CAISSON_RETURN_IF_ERROR(
       TakeUnobserved().WithContext("an earlier save failed"));
   CAISSON_RETURN_IF_ERROR(CheckInMemory(state, path));
-  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<PartStream> parts,
-                           PartsOf(state, path, options.save.profile));
+  CAISSON_ASSIGN_OR_RETURN(
+      SavePlan plan,
+      PlanSave(state, path, options.save.profile, options.save.format));
+  if (plan.files.size() != 1) {
+    return Status::Unsupported(path + ": an asynchronous save of " +
+                               std::to_string(plan.files.size()) + " files");
+  }
+  std::shared_ptr<PartStream> parts = std::move(plan.files.front().parts);
   shared->SetTotal(parts->BytesBound());
   if (options.borrow) shared->SetStaged();
   {
@@ -202,13 +226,15 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   if (saver_.joinable()) saver_.join();
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
-  auto save = [this, parts, path, options, shared, turn_kept]() mutable {
+  auto save = [this, parts, path, options, shared, turn_kept,
+               dropped = std::move(plan.dropped)]() mutable {
     SaveHooks hooks;
     hooks.cancelled = &shared->cancelled();
     hooks.staged = [&] { shared->SetStaged(); };
     hooks.written = [&](uint64_t bytes) { shared->SetWritten(bytes); };
-    const Result<SaveReport> result =
+    Result<SaveReport> result =
         Write(*parts, path, options.save, Priority::kBatch, hooks);
+    if (result) result->dropped = std::move(dropped);
     parts.reset();  // and with them the tensors
     // First: who sees the result may save again.
     EndTurnSoon();

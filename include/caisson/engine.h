@@ -21,7 +21,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/reader.h"
 #include "caisson/state.h"
@@ -67,8 +69,11 @@ struct Progress {
 using ProgressCallback = std::function<void(const Progress&)>;
 
 struct SaveOptions {
-  // The layout to write. Default: the state's own profile.
+  // The layout of a PyTorch file. Default: the state's own profile.
   std::optional<Profile> profile;
+
+  // Which kind of file. Default: what the path's suffix says.
+  FormatOptions format = {};
 
   // Whether file and directory are on the device when the save is done.
   // Without, the result survives a killed process, and may be lost or empty
@@ -96,6 +101,9 @@ struct SaveReport {
   double staged_seconds = 0;  // until the last tensor was in staging memory
   StageTimes stages;
   std::string io;  // "io_uring, direct"
+
+  // What FormatOptions::drop left out: "'step': an int".
+  std::vector<std::string> dropped;
 };
 
 // What SaveAsync does while another save is running.
@@ -163,7 +171,8 @@ class Engine {
   // Waits for a save that is running.
   ~Engine();
 
-  // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
+  // Writes `state` to `path`. Blocks until it is in place. Of several files,
+  // each appears whole or not at all, one after the other, the index last.
   //
   // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
   // Errors: those of Writer::Write; kIo, before a byte is written, where the

@@ -117,6 +117,7 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   std::unordered_map<const Storage*, DType> converted;  // copies, to what
   State state;
   state.profile = layout.state.profile;
+  state.metadata = layout.state.metadata;
   state.root = CloneTree(
       layout.state.root,
       [&](const StorageHandle& described) {
@@ -137,9 +138,14 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
   const auto covered = Covered(layout, options.names);
   if (!covered) return covered.error().WithContext(source.name());
-  std::shared_ptr<const FileMapping> mapping;
+  std::vector<std::shared_ptr<const FileMapping>> mappings;  // of the sources
   if (options.map) {
-    CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(source));
+    CAISSON_ASSIGN_OR_RETURN(auto mapping, MapOf(source));
+    mappings.push_back(std::move(mapping));
+    for (const ByteSource& shard : shards) {
+      CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(shard));
+      mappings.push_back(std::move(mapping));
+    }
   }
   std::vector<ReadTask> tasks;
   for (const StorageLayout& storage : layout.storages) {
@@ -150,11 +156,13 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     }
     Storage& copy = *found->second;
     const auto cast = casts.find(storage.handle.get());
-    if (mapping != nullptr && cast == casts.end() &&
-        CanLieInFile(storage, source.start())) {
-      copy.region.data = mapping->bytes().data() + source.start() +
-                         storage.pieces.front().offset;
-      copy.owner = mapping;
+    // Shards begin where their files do.
+    const uint64_t start = shards.empty() ? source.start() : 0;
+    if (options.map && cast == casts.end() && CanLieInFile(storage, start)) {
+      const Piece& piece = storage.pieces.front();
+      copy.owner = mappings[piece.source];
+      copy.region.data =
+          mappings[piece.source]->bytes().data() + start + piece.offset;
       continue;
     }
     CAISSON_RETURN_IF_ERROR(MakeResident(copy));
@@ -169,7 +177,7 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     }
     tasks.push_back(task);
   }
-  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  CAISSON_RETURN_IF_ERROR(Run(tasks, reads, OnError::kStop));
   return state;
 }
 

@@ -93,7 +93,7 @@ Result<ReadReport> Reader::Impl::Read(std::span<const ReadRequest> requests,
     tasks[i].view = &views[i];
     tasks[i].dst = {requests[i].dst.data, requests[i].dst.bytes};
   }
-  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  CAISSON_RETURN_IF_ERROR(Run(tasks, reads, OnError::kStop));
   ReadReport report;
   for (const ReadTask& task : tasks) {
     report.checked.push_back(task.read.checked);
