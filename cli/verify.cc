@@ -136,12 +136,12 @@ std::string_view WithoutFile(std::string_view problem,
   return problem;
 }
 
-std::string DamageLine(const std::string& path, const Damage& damage) {
-  std::string line = Printable(path) + ": ";
+std::string DamageLine(const Damage& damage) {
+  std::string line = Printable(damage.file) + ": ";
   if (!damage.record.empty()) {
     line += fmt::format("{} at {}: ", Printable(damage.record), damage.offset);
   }
-  line += Printable(WithoutFile(damage.problem, path));
+  line += Printable(WithoutFile(damage.problem, damage.file));
   if (!damage.tensors.empty()) {
     line += "; tensors: " + NameList(damage.tensors, kMostNames);
   }
@@ -183,7 +183,7 @@ std::string OutcomeText(const Outcome& outcome) {
   const VerifyReport& report = outcome.report;
   std::string text;
   for (const Damage& damage : report.damage) {
-    text += DamageLine(outcome.path, damage);
+    text += DamageLine(damage);
   }
   text += UnreadLine(outcome.path, report);
   if (!report.unchecked.empty()) {
@@ -225,7 +225,7 @@ std::string OutcomesJson(const std::vector<Outcome>& outcomes) {
       for (const std::string& name : damage.tensors) {
         tensors.push_back(Utf8(name));
       }
-      json["damage"].push_back({{"file", file},
+      json["damage"].push_back({{"file", Utf8(damage.file)},
                                 {"record", Utf8(damage.record)},
                                 {"tensors", std::move(tensors)},
                                 {"offset", damage.offset},
