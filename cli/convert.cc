@@ -97,7 +97,7 @@ std::optional<FileFormat> TargetOf(const ConvertOptions& options) {
 Result<std::string> AdaptMetadata(const Reader& reader,
                                   const ConvertOptions& options, State* state) {
   const bool flat = TargetOf(options) == FileFormat::kSafetensors;
-  if (flat && reader.format() == "pytorch") {
+  if (flat && reader.format() != "safetensors") {
     state->metadata.emplace("format", "pt");
   }
   if (flat) return std::string();

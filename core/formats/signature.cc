@@ -98,8 +98,7 @@ Status DescribeForeign(std::string_view name, std::span<const std::byte> head) {
     case Signature::kLegacyTorch:
       return unsupported(
           "legacy torch.save (before 1.6, or with "
-          "_use_new_zipfile_serialization=False), not supported yet by this "
-          "version");
+          "_use_new_zipfile_serialization=False), not a zip archive");
     case Signature::kTar:
       return unsupported("legacy tar, not supported");
     case Signature::kPickle:

@@ -163,7 +163,7 @@ class Reader {
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  // "pytorch", "safetensors".
+  // "pytorch", "pytorch_legacy" (torch.save before 1.6), "safetensors".
   const std::string& format() const;
 
   // What is odd about the file and no reason to refuse it.

@@ -14,6 +14,7 @@
 #include "core/formats/safetensors/safetensors_reader.h"
 #include "core/formats/safetensors/shard_index.h"
 #include "core/formats/signature.h"
+#include "core/formats/torch/legacy_reader.h"
 #include "core/formats/torch/torch_reader.h"
 
 namespace caisson {
@@ -160,13 +161,15 @@ Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
                              safetensors::ParseSafetensors(opened.source));
     return opened;
   }
-  CAISSON_RETURN_IF_ERROR(RequireZip(opened.source));
+  const bool legacy = signature == Signature::kLegacyTorch;
+  if (!legacy) CAISSON_RETURN_IF_ERROR(RequireZip(opened.source));
   PieceSource records(opened.source);
   torch::ParseOptions parse;
   parse.strict = options.strict;
   CAISSON_ASSIGN_OR_RETURN(
       torch::ParsedArchive parsed,
-      torch::ParseTorchArchive(opened.source, records, parse));
+      legacy ? torch::ParseLegacy(opened.source, parse)
+             : torch::ParseTorchArchive(opened.source, records, parse));
   opened.layout = std::move(parsed.layout);
   opened.unknown = std::move(parsed.unknown);
   return opened;

@@ -98,9 +98,12 @@ VerifyReport DamagedIndex(const std::string& file, const Status& status) {
   return report;
 }
 
-bool IsSafetensors(const ByteSource& source) {
+// Whether it has one index in front, and no records that could be checked when
+// that is damaged.
+bool IsOneIndex(const ByteSource& source) {
   const auto signature = SignatureOf(source);
-  return signature && *signature == Signature::kSafetensors;
+  return signature && (*signature == Signature::kSafetensors ||
+                       *signature == Signature::kLegacyTorch);
 }
 
 // Checks the records of an archive whose state cannot be read for the reason
@@ -167,7 +170,7 @@ Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
   const bool unread =
       code == StatusCode::kCorrupt || code == StatusCode::kUnsupported;
   const ByteSource source(std::move(adapter));
-  if (code == StatusCode::kCorrupt && IsSafetensors(source)) {
+  if (code == StatusCode::kCorrupt && IsOneIndex(source)) {
     return DamagedIndex(source.name(), reader.error());
   }
   // What is no archive has no records to check.
