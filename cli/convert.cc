@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,8 @@
 
 namespace caisson::cli {
 namespace {
+
+constexpr size_t kMostNames = 20;  // of what is dropped, in one line
 
 // Records that the state does not carry are lost only if that was asked for.
 Status CheckExtras(const Reader& reader, const ConvertOptions& options) {
@@ -84,6 +87,42 @@ Result<std::string> RenameAll(const ConvertOptions& options, State& state) {
   return text;
 }
 
+// The format that OUT will have; none if it is refused.
+std::optional<FileFormat> TargetOf(const ConvertOptions& options) {
+  return options.format.format ? options.format.format : FormatOf(options.out);
+}
+
+// The text beside the tensors goes where there is a place for it, and the
+// library that loads a safetensors file wants to be told who wrote it.
+Result<std::string> AdaptMetadata(const Reader& reader,
+                                  const ConvertOptions& options, State* state) {
+  const bool flat = TargetOf(options) == FileFormat::kSafetensors;
+  if (flat && reader.format() != "safetensors") {
+    state->metadata.emplace("format", "pt");
+  }
+  if (flat) return std::string();
+  state->metadata.erase("format");
+  if (state->metadata.empty()) return std::string();
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : state->metadata) keys.push_back(key);
+  if (!options.drop) {
+    return Status::Unsupported(fmt::format(
+        "{}: metadata that a PyTorch file cannot carry: {}; --drop leaves it "
+        "out",
+        options.in, NameList(keys, kMostNames)));
+  }
+  return fmt::format("{}: dropped metadata: {}\n", Printable(options.in),
+                     NameList(keys, kMostNames));
+}
+
+// What the format of OUT could not carry.
+std::string DroppedText(const std::vector<std::string>& dropped,
+                        const std::string& out) {
+  if (dropped.empty()) return "";
+  return fmt::format("{}: dropped {}\n", Printable(out),
+                     NameList(dropped, kMostNames));
+}
+
 int RunConvert(const ConvertOptions& options) {
   const Stopwatch watch;
   const Result<Reader> reader = Reader::Open(options.in);
@@ -116,15 +155,21 @@ int RunConvert(const ConvertOptions& options) {
   const Result<std::string> renamed = RenameAll(options, *state);
   if (!renamed) return Fail(renamed.error());
   done += *renamed;
+  const Result<std::string> adapted = AdaptMetadata(*reader, options, &*state);
+  if (!adapted) return Fail(adapted.error());
+  done += *adapted;
 
   EngineProgress writing(progress, in_bytes, in_bytes,
                          "writing " + options.out);
   SaveOptions save;
   save.profile = options.profile;
+  save.format = options.format;
+  save.format.drop = options.drop;
   save.progress = writing.callback();
   const Result<SaveReport> report = engine->Save(*state, options.out, save);
   progress.Clear();
   if (!report) return Fail(report.error());
+  done += DroppedText(report->dropped, options.out);
   Print(done);
   Print(fmt::format("{} -> {}: {}\n", Printable(options.in),
                     Printable(options.out),

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "caisson/dtype.h"
+#include "cli/byte_size.h"
 #include "cli/terminal.h"
 
 namespace caisson::cli {
@@ -83,6 +84,24 @@ std::string TakeProfile(const std::string& text,
   return "";
 }
 
+std::string TakeFormat(const std::string& text, FormatOptions* format) {
+  if (text == "pt") {
+    format->format = FileFormat::kPyTorch;
+  } else if (text == "safetensors") {
+    format->format = FileFormat::kSafetensors;
+  } else {
+    return "expected pt or safetensors";
+  }
+  return "";
+}
+
+std::string TakeShardBytes(const std::string& text, FormatOptions* format) {
+  const std::optional<uint64_t> bytes = ParseByteSize(text);
+  if (!bytes || *bytes == 0) return "expected a size such as 5GB";
+  format->shard_bytes = *bytes;
+  return "";
+}
+
 }  // namespace
 
 void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
@@ -114,8 +133,26 @@ void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
                 return TakeProfile(text, &options->profile);
               })
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  AddRepeated(command, "--to", "pt|safetensors",
+              "the format of OUT; without it what its suffix says",
+              [options](const std::string& text) {
+                return TakeFormat(text, &options->format);
+              })
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  AddRepeated(command, "--shard-size", "SIZE",
+              "safetensors: split what is larger into files of at most SIZE "
+              "(5GB, 500MiB) with an index",
+              [options](const std::string& text) {
+                return TakeShardBytes(text, &options->format);
+              })
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  command.add_flag("--no-checksums{false}", options->format.checksums,
+                   "safetensors: without the CRCs that verify needs, byte for "
+                   "byte as the safetensors library writes");
   command.add_flag("--drop", options->drop,
-                   "leave out records that are no part of the state");
+                   "leave out what OUT cannot carry: records that are no part "
+                   "of the state; in another format than IN's, values that "
+                   "it has no place for");
 }
 
 }  // namespace caisson::cli

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/reader.h"
 
@@ -22,6 +23,7 @@ struct ConvertOptions {
   std::string in;
   std::string out;
   bool drop = false;
+  FormatOptions format;  // its drop is not used
   std::vector<Cast> casts;
   std::vector<KeyChange> renames;  // one after the other
   std::optional<Profile> profile;  // none: that of `in`

@@ -150,6 +150,9 @@ std::vector<std::string> UnknownGlobals(const Reader& reader) {
 }
 
 void PrintText(const Reader& reader) {
+  for (const std::string& warning : reader.warnings()) {
+    Print("note: " + Printable(warning) + "\n");
+  }
   const Sharing sharing = CountSharing(reader);
   if (!reader.tensors().empty()) {
     PrintTensors(reader, sharing);
@@ -159,6 +162,10 @@ void PrintText(const Reader& reader) {
   if (const auto names = UnknownGlobals(reader); !names.empty()) {
     Print("uses globals that torch.load(weights_only=True) refuses: " +
           NameList(names, kMostGlobals) + "\n");
+  }
+  for (const auto& [key, value] : reader.state().metadata) {
+    Print(fmt::format("metadata {}: {}\n", Abbreviated(key, kMostCharacters),
+                      Abbreviated(value, kMostCharacters)));
   }
   const std::string tree = RenderState(reader.state());
   if (!tree.empty()) Print("\n" + tree);
@@ -174,6 +181,7 @@ Json TensorJson(const TensorInfo& tensor) {
   json["bytes"] = nullptr;
   const uint64_t bytes = view.spec.bytes();
   if (bytes != kTooLarge) json["bytes"] = bytes;
+  json["file"] = Utf8(tensor.file);
   json["storage"] = Utf8(tensor.record);
   json["offset"] = tensor.offset;
   json["stored_bytes"] = tensor.stored_bytes;
@@ -193,6 +201,14 @@ std::string LsJson(const Reader& reader) {
   json["tensors"] = Json::array();
   for (const TensorInfo& tensor : reader.tensors()) {
     json["tensors"].push_back(TensorJson(tensor));
+  }
+  json["metadata"] = Json::object();
+  for (const auto& [key, value] : reader.state().metadata) {
+    json["metadata"][key] = value;
+  }
+  json["warnings"] = Json::array();
+  for (const std::string& warning : reader.warnings()) {
+    json["warnings"].push_back(Utf8(warning));
   }
   json["unknown_globals"] = Json::array();
   for (const std::string& name : UnknownGlobals(reader)) {

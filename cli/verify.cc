@@ -62,7 +62,7 @@ class FolderWalk {
            0,
            0,
            Status::NotFound(folder + ": no file ends in .pt, .pth, "
-                                     ".bin or .ckpt"),
+                                     ".bin, .ckpt or .safetensors"),
            {}});
     }
   }
@@ -83,8 +83,8 @@ class FolderWalk {
 
   // Links to files are followed, links to folders are not.
   void Add(const fs::directory_entry& entry) {
-    constexpr std::array<std::string_view, 4> kSuffixes = {".pt", ".pth",
-                                                           ".bin", ".ckpt"};
+    constexpr std::array<std::string_view, 5> kSuffixes = {
+        ".pt", ".pth", ".bin", ".ckpt", ".safetensors"};
     std::error_code error;
     if (fs::is_directory(entry.symlink_status(error))) {
       folders_.push_back(entry.path());
@@ -139,12 +139,12 @@ std::string_view WithoutFile(std::string_view problem,
   return problem;
 }
 
-std::string DamageLine(const std::string& path, const Damage& damage) {
-  std::string line = Printable(path) + ": ";
+std::string DamageLine(const Damage& damage) {
+  std::string line = Printable(damage.file) + ": ";
   if (!damage.record.empty()) {
     line += fmt::format("{} at {}: ", Printable(damage.record), damage.offset);
   }
-  line += Printable(WithoutFile(damage.problem, path));
+  line += Printable(WithoutFile(damage.problem, damage.file));
   if (!damage.tensors.empty()) {
     line += "; tensors: " + NameList(damage.tensors, kMostNames);
   }
@@ -187,7 +187,7 @@ std::string OutcomeText(const Outcome& outcome) {
   const VerifyReport& report = outcome.report;
   std::string text;
   for (const Damage& damage : report.damage) {
-    text += DamageLine(outcome.path, damage);
+    text += DamageLine(damage);
   }
   text += UnreadLine(outcome.path, report);
   if (!report.unchecked.empty()) {
@@ -229,7 +229,7 @@ std::string OutcomesJson(const std::vector<Outcome>& outcomes) {
       for (const std::string& name : damage.tensors) {
         tensors.push_back(Utf8(name));
       }
-      json["damage"].push_back({{"file", file},
+      json["damage"].push_back({{"file", Utf8(damage.file)},
                                 {"record", Utf8(damage.record)},
                                 {"tensors", std::move(tensors)},
                                 {"offset", damage.offset},
@@ -308,7 +308,8 @@ void AddVerify(CLI::App& app, Action* action) {
       "verify", "Reads everything and names all that is damaged");
   command
       ->add_option("PATH", options->paths,
-                   "files, or folders of .pt, .pth, .bin and .ckpt files")
+                   "files, safetensors indices, or folders of .pt, .pth, "
+                   ".bin, .ckpt and .safetensors files")
       ->required();
   command->add_flag("--json", options->json, "one JSON document");
   command->callback([options, action] {

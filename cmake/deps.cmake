@@ -10,6 +10,9 @@ pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 # libdeflate 1.14: DEFLATE of records held whole in memory.
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
 
+# nlohmann-json 3.11: the headers and indices of safetensors.
+find_package(nlohmann_json 3.11 REQUIRED)
+
 # liburing 2.3: optional, a second queue of transfers. Linux only.
 set(CAISSON_HAVE_URING OFF)
 if(NOT CAISSON_URING STREQUAL OFF)
@@ -25,13 +28,11 @@ message(STATUS "Caisson: io_uring ${CAISSON_HAVE_URING}")
 if(CAISSON_CLI)
   find_package(fmt 9 REQUIRED)
   find_package(CLI11 2.1 REQUIRED)
-  find_package(nlohmann_json 3.11 REQUIRED)
 endif()
 
 if(CAISSON_TESTS)
   find_package(GTest 1.12 REQUIRED)
   find_package(ZLIB REQUIRED)  # a peer for crc32
-  find_package(nlohmann_json 3.11 REQUIRED)
 endif()
 
 # Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. ISA-L exists

@@ -38,6 +38,18 @@ bool IsUtf8SurrogatePass(std::string_view text) {
   return true;
 }
 
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = SequenceLength(text);
+    // U+D800 to U+DFFF are ED A0 80 to ED BF BF.
+    const bool surrogate = length == 3 && text[0] == '\xed' &&
+                           static_cast<unsigned char>(text[1]) >= 0xa0;
+    if (length == 0 || surrogate) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string Latin1ToUtf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());

@@ -10,6 +10,9 @@ namespace caisson {
 // stand as three bytes: Python's "surrogatepass".
 bool IsUtf8SurrogatePass(std::string_view text);
 
+// True for UTF-8 (RFC 3629), in which surrogates do not stand.
+bool IsUtf8(std::string_view text);
+
 // Each byte as the code point of its value, in UTF-8.
 std::string Latin1ToUtf8(std::string_view bytes);
 

@@ -24,6 +24,12 @@ std::function<void(uint64_t, uint64_t)> Timed(
   };
 }
 
+Result<std::shared_ptr<const ReadAdapter>> OpenDirect(const std::string& path) {
+  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
+                           DirectFile::Open(path));
+  return file;
+}
+
 }  // namespace
 
 template <class Function>
@@ -36,8 +42,9 @@ auto Engine::Impl::WithReads(const ByteSource& source,
   const Stopwatch watch;
   const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
   if (!machinery) return machinery.error();
-  const ReadRoute route(source, options_.direct);
-  ParallelReads reads(*machinery, route.direct(), streams, Timed(progress));
+  ReadRoutes routes(options_.direct);
+  const ReadRoute& route = routes.Of(source);
+  ParallelReads reads(*machinery, routes, streams, Timed(progress));
   auto result = function(reads);
   if (report != nullptr) {
     *report = reads.report();
@@ -53,9 +60,7 @@ auto Engine::Impl::WithReads(const ByteSource& source,
 
 Result<Reader> Engine::Open(const std::string& path,
                             const ReaderOptions& options) {
-  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
-                           DirectFile::Open(path));
-  return Reader::Open(std::move(file), options);
+  return Reader::Impl::Open(path, options, OpenDirect);
 }
 
 Result<State> Engine::Load(const Reader& reader, const LoadOptions& options,
@@ -119,6 +124,13 @@ Status Engine::LoadInto(const std::string& path, State& state,
 Result<VerifyReport> Engine::Verify(const std::string& path,
                                     const ProgressCallback& progress,
                                     LoadReport* report) {
+  if (IsIndexOrFolder(path)) {
+    // The shards are opened while they are verified.
+    const auto reader = Open(path);
+    if (reader) return Verify(*reader, progress, report);
+    OneByOne reads;
+    return VerifyShards(path, OpenDirect, reads);
+  }
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> file,
                            DirectFile::Open(path));
   const ByteSource source(file);

@@ -39,6 +39,28 @@ Status Naming(const Status& status, const State& state, const std::string& path,
   return Explained(status, state, path);
 }
 
+// Adds up the reports of files that were written one after the other.
+void Add(const SaveReport& one, SaveReport* all) {
+  all->staged_seconds = all->seconds + one.staged_seconds;
+  all->seconds += one.seconds;
+  all->file_bytes += one.file_bytes;
+  all->tensor_bytes += one.tensor_bytes;
+  all->stages.copy += one.stages.copy;
+  all->stages.transfer += one.stages.transfer;
+  all->stages.wait_memory += one.stages.wait_memory;
+  all->stages.sync += one.stages.sync;
+  all->io = one.io;
+  all->device.bytes += one.device.bytes;
+  all->device.crc_device_bytes += one.device.crc_device_bytes;
+  all->device.crc_host_bytes += one.device.crc_host_bytes;
+  if (!one.device.crc_host_reason.empty()) {
+    all->device.crc_host_reason = one.device.crc_host_reason;
+  }
+  all->device.pinned_bytes = one.device.pinned_bytes;
+  all->device.pin_seconds = one.device.pin_seconds;
+  all->device.pin_problem = one.device.pin_problem;
+}
+
 }  // namespace
 
 // Gives the turn back.
@@ -175,18 +197,23 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
                                       const SaveOptions& options) {
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
-  CAISSON_ASSIGN_OR_RETURN(const auto parts,
-                           PartsOf(state, path, options.profile));
+  CAISSON_ASSIGN_OR_RETURN(
+      SavePlan plan, PlanSave(state, path, options.profile, options.format));
   TakeTurn(WhenBusy::kWait);
   const Turn turn(*this);
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
   SaveHooks hooks;
   hooks.devices.order = &order;
-  Result<SaveReport> report =
-      Write(*parts, path, options, Priority::kNormal, hooks);
-  if (!report) return Naming(report.error(), state, path, devices_);
-  report->seconds = watch.seconds();
-  return report;
+  SaveReport all;
+  all.dropped = std::move(plan.dropped);
+  for (const PlannedFile& file : plan.files) {
+    const Result<SaveReport> one =
+        Write(*file.parts, file.path, options, Priority::kNormal, hooks);
+    if (!one) return Naming(one.error(), state, file.path, devices_);
+    Add(*one, &all);
+  }
+  all.seconds = watch.seconds();
+  return all;
 }
 
 Result<SaveReport> Engine::Impl::WriteAsync(
@@ -251,8 +278,14 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   CAISSON_ASSIGN_OR_RETURN(StatePlaces places,
                            FindPlaces(state, path, devices_));
   if (!options.snapshot_on_device) places.storages.clear();
-  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<PartStream> parts,
-                           PartsOf(state, path, options.save.profile));
+  CAISSON_ASSIGN_OR_RETURN(
+      SavePlan plan,
+      PlanSave(state, path, options.save.profile, options.save.format));
+  if (plan.files.size() != 1) {
+    return Status::Unsupported(path + ": an asynchronous save of " +
+                               std::to_string(plan.files.size()) + " files");
+  }
+  std::shared_ptr<PartStream> parts = std::move(plan.files.front().parts);
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder noted, NoteStreams(options.save));
   for (const Device device : places.devices) {
     CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, devices_.Runtime());
@@ -269,9 +302,11 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   if (saver_.joinable()) saver_.join();
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
   auto save = [this, parts, path, options, shared, turn_kept, order,
-               storages = std::move(places.storages)]() mutable {
-    const Result<SaveReport> result =
+               storages = std::move(places.storages),
+               dropped = std::move(plan.dropped)]() mutable {
+    Result<SaveReport> result =
         WriteAsync(*parts, path, options, storages, std::move(*order), *shared);
+    if (result) result->dropped = std::move(dropped);
     parts.reset();  // and with them the tensors
     storages.clear();
     // First: who sees the result may save again.

@@ -65,12 +65,13 @@ struct OtherRecord {
 };
 
 struct Layout {
-  std::string format;                // "pytorch"
+  std::string format;                // "pytorch", "safetensors"
   std::vector<std::string> sources;  // file names; [0] is the opened one
   State state;                       // its storages are not resident
   std::vector<StorageLayout> storages;
   std::vector<TensorLayout> tensors;  // in order of appearance
   std::vector<OtherRecord> others;
+  std::vector<std::string> warnings;  // odd, and no reason to refuse the file
 };
 
 }  // namespace caisson

@@ -43,9 +43,11 @@ bool IsTar(std::string_view head) {
 }
 
 // A header's length, then JSON: formats.md 4.1. The length may look like the
-// magic of another format, which has no '{' there.
+// magic of another format, which has neither '{' nor a blank there: in a zip
+// archive it is the compression method.
 bool IsSafetensors(std::string_view head) {
-  return head.size() > 8 && head[8] == '{' &&
+  constexpr std::string_view kFirst = "{ \t\r\n";
+  return head.size() > 8 && kFirst.find(head[8]) != std::string_view::npos &&
          LoadLittle<uint64_t>(head.data()) <= kMaxSafetensorsHeader;
 }
 
@@ -68,8 +70,8 @@ Signature Recognise(std::span<const std::byte> bytes) {
                               bytes.size());
   if (head.empty()) return Signature::kEmpty;
   if (head.size() < 4) return Signature::kTooShort;
-  if (head.starts_with(kZipMagic)) return Signature::kZip;
   if (IsSafetensors(head)) return Signature::kSafetensors;
+  if (head.starts_with(kZipMagic)) return Signature::kZip;
   for (const Prefix& prefix : kPrefixes) {
     if (head.starts_with(prefix.bytes)) return prefix.signature;
   }
@@ -96,8 +98,7 @@ Status DescribeForeign(std::string_view name, std::span<const std::byte> head) {
     case Signature::kLegacyTorch:
       return unsupported(
           "legacy torch.save (before 1.6, or with "
-          "_use_new_zipfile_serialization=False), not supported yet by this "
-          "version");
+          "_use_new_zipfile_serialization=False), not a zip archive");
     case Signature::kTar:
       return unsupported("legacy tar, not supported");
     case Signature::kPickle:

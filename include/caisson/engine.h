@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/file_format.h"
 #include "caisson/memory.h"
 #include "caisson/profile.h"
 #include "caisson/reader.h"
@@ -69,8 +70,11 @@ struct Progress {
 using ProgressCallback = std::function<void(const Progress&)>;
 
 struct SaveOptions {
-  // The layout to write. Default: the state's own profile.
+  // The layout of a PyTorch file. Default: the state's own profile.
   std::optional<Profile> profile;
+
+  // Which kind of file. Default: what the path's suffix says.
+  FormatOptions format = {};
 
   // Whether file and directory are on the device when the save is done.
   // Without, the result survives a killed process, and may be lost or empty
@@ -124,6 +128,8 @@ struct SaveReport {
   double staged_seconds = 0;  // until the last tensor was in staging memory
   StageTimes stages;
   std::string io;  // "io_uring, direct"
+  // What FormatOptions::drop left out: "'step': an int".
+  std::vector<std::string> dropped;
   DeviceSaveReport device;
 };
 
@@ -234,7 +240,8 @@ class Engine {
   // Waits for a save that is running.
   ~Engine();
 
-  // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
+  // Writes `state` to `path`. Blocks until it is in place. Of several files,
+  // each appears whole or not at all, one after the other, the index last.
   //
   // Storages may be in memory of devices; the file is that of the same storages
   // in host memory.

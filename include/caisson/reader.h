@@ -36,7 +36,8 @@ std::string_view Name(Compression compression);
 struct TensorInfo {
   Path path;           // its identity; view.spec.name is the path joined by '.'
   TensorView view;     // over a storage that is not resident
-  std::string record;  // that holds its storage
+  std::string file;    // that holds its storage: the one opened, or a shard
+  std::string record;  // that holds its storage; in safetensors its own name
   uint64_t offset = 0;        // of the record's data in the file
   uint64_t stored_bytes = 0;  // of the record in the file
   Compression compression = Compression::kNone;
@@ -159,9 +160,14 @@ struct VerifyReport {
 
 class Reader {
  public:
-  // Opens a file. Its first bytes tell the format; the name is never asked.
+  // Opens a file. Its first bytes tell the format; where they do not, the
+  // suffix
+  // ".safetensors" says what it should have been. A path may also be that of a
+  // safetensors index (".safetensors.index.json"), whose shards are opened too,
+  // or of a folder that holds one index or one safetensors file.
   //
-  // Errors: kNotFound, kIo; kUnsupported if no format claims the file, naming
+  // Errors: kNotFound, kIo; kInvalidArgument for a folder with none or several;
+  // kUnsupported if no format claims the file, naming
   // what it seems to be; kCorrupt if the index contradicts itself or points
   // outside the file.
   static Result<Reader> Open(const std::string& path,
@@ -173,11 +179,14 @@ class Reader {
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  // "pytorch".
+  // "pytorch", "pytorch_legacy" (torch.save before 1.6), "safetensors".
   const std::string& format() const;
 
-  // Bytes of the file, from ReaderOptions::start on, where all offsets count
-  // from.
+  // What is odd about the file and no reason to refuse it.
+  std::span<const std::string> warnings() const;
+
+  // Bytes of the file, and of its shards if it is an index, from
+  // ReaderOptions::start on, where all offsets count from.
   uint64_t file_bytes() const;
 
   // Every tensor, in order of appearance. Valid as long as the Reader.

@@ -19,6 +19,7 @@
 #include <complex>
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -230,6 +231,10 @@ struct NamedTensor {
 struct State {
   Node root = Dict();
   Profile profile;
+
+  // The text that a safetensors file keeps beside its tensors, in UTF-8. A
+  // PyTorch file has no place for it.
+  std::map<std::string, std::string> metadata;
 
   Node& operator[](std::string_view key) { return root[key]; }
 

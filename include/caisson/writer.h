@@ -17,7 +17,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/state.h"
 #include "caisson/status.h"
@@ -25,8 +27,11 @@
 namespace caisson {
 
 struct WriteOptions {
-  // The layout to write. Default: the state's own profile.
+  // The layout of a PyTorch file. Default: the state's own profile.
   std::optional<Profile> profile;
+
+  // Which kind of file. Default: what the path's suffix says.
+  FormatOptions format = {};
 
   // Whether the file and its directory are synced before Write() returns.
   // Without, the result survives a killed process, and may be lost or empty
@@ -41,6 +46,9 @@ struct WriteReport {
   uint64_t file_bytes = 0;
   uint64_t tensor_bytes = 0;  // of the storages, each once
   double seconds = 0;
+
+  // What FormatOptions::drop left out: "'step': an int".
+  std::vector<std::string> dropped;
 };
 
 class Writer {
@@ -50,14 +58,15 @@ class Writer {
   Writer& operator=(Writer&&) noexcept;
   ~Writer();
 
-  // Writes `state` to `path` as a PyTorch file. Blocks until it is in place.
-  // The staging window is kept for the next call.
+  // Writes `state` to `path`. Blocks until it is in place. Of several files,
+  // each appears whole or not at all, one after the other, the index last. The
+  // staging window is kept for the next call.
   //
   // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
   // Errors: kInvalidArgument for a state that cannot be saved (a view that
   // exceeds its storage, two dtypes over one storage, a cycle), naming the
-  // path; kUnsupported for the suffix of another format; kNotFound if the
-  // directory is missing; kIo.
+  // path; kUnsupported for the suffix of another format, and for a state that
+  // the format cannot carry; kNotFound if the directory is missing; kIo.
   Result<WriteReport> Write(const State& state, const std::string& path);
 
  private:

@@ -41,7 +41,7 @@ class ConvertTest(CliTest):
 
     def test_other_formats_are_refused(self):
         path = self.model()
-        for suffix in (".safetensors", ".minidb", ".pb", ".pbtxt"):
+        for suffix in (".minidb", ".pb", ".pbtxt"):
             out = self.folder / ("out" + suffix)
             self.assertIn("PyTorch", self.expect_error("convert", path, out))
             self.assertFalse(out.exists())

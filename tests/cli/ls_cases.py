@@ -155,7 +155,7 @@ class LsTest(CliTest):
             crc = archive.getinfo("archive/data/0").CRC
         self.assertEqual(tensors["turned"], {
             "name": "turned", "path": ["turned"], "dtype": "float32",
-            "shape": [3, 2], "bytes": 24, "storage": "data/0",
+            "shape": [3, 2], "bytes": 24, "file": str(path), "storage": "data/0",
             "offset": data_offset(path, "data/0"), "stored_bytes": 24,
             "compression": "none", "crc32": f"{crc:08x}", "strides": [1, 3],
             "storage_offset": 0, "requires_grad": False,

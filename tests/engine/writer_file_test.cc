@@ -150,7 +150,7 @@ TEST(WriterErrors, RefuseBadOptions) {
 }
 
 TEST(WriterErrors, RefuseSuffixesOfOtherFormats) {
-  for (const char* name : {"m.safetensors", "m.minidb", "m.pb", "m.pbtxt"}) {
+  for (const char* name : {"m.minidb", "m.pb", "m.pbtxt"}) {
     ExpectRefused(SmallState(),
                   StatusIs(StatusCode::kUnsupported, HasSubstr(name)), {},
                   name);

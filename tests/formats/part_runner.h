@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -37,10 +38,11 @@ inline std::string StoredBytes(const TensorPiece& piece) {
 inline Result<std::string> RunParts(PartStream& parts) {
   std::string file;
   std::vector<PieceFacts> pieces;
+  std::optional<FrontBlock> front;
   while (true) {
     const Facts facts{file.size(), pieces};
     CAISSON_ASSIGN_OR_RETURN(std::optional<Part> part, parts.Next(facts));
-    if (!part) return file;
+    if (!part) break;
     if (const auto* literal = std::get_if<Literal>(&*part)) {
       file.append(reinterpret_cast<const char*>(literal->bytes.data()),
                   literal->bytes.size());
@@ -59,10 +61,19 @@ inline Result<std::string> RunParts(PartStream& parts) {
           later->fill(Facts{file.size(), pieces},
                       std::as_writable_bytes(std::span(bytes))));
       file.append(bytes);
+    } else if (auto* block = std::get_if<FrontBlock>(&*part)) {
+      front = std::move(*block);
+      file.append(front->bytes, '\0');
     } else {
-      return Status::Unsupported("a part that a PyTorch file has none of");
+      return Status::Unsupported("a part that no file here has");
     }
   }
+  if (front) {
+    CAISSON_RETURN_IF_ERROR(front->fill(
+        Facts{file.size(), pieces},
+        std::as_writable_bytes(std::span(file)).first(front->bytes)));
+  }
+  return file;
 }
 
 // `state` as a file of `profile`, in the folder "archive" if it names none.

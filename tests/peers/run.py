@@ -5,6 +5,8 @@ run.py read   --dump-tool PATH [--count N] [--seed N]
   torch.save writes, the dump tool reads: its text must be that of canonical.py
   for what torch.load returns. Also archives that Python's zipfile packed
   again, stored, deflated and turned to big-endian.
+run.py legacy --dump-tool PATH [--count N] [--seed N]
+  The same of files that torch.save writes in its format of before 1.6.
 run.py write  --convert-tool "PATH convert" [--count N] [--seed N] [--identical]
   torch.save writes, Caisson converts .pt to .pt, torch.load reads, with and
   without mmap, and with torch's own check of calculated offsets. Also files
@@ -65,6 +67,8 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     read = commands.add_parser("read")
     read.add_argument("--dump-tool", required=True)
+    legacy = commands.add_parser("legacy")
+    legacy.add_argument("--dump-tool", required=True)
     write = commands.add_parser("write")
     write.add_argument("--convert-tool", required=True)
     write.add_argument(
@@ -75,15 +79,18 @@ def main():
     verify = commands.add_parser("verify")
     verify.add_argument("--caisson", required=True)
     verify.add_argument("--flips", type=int, default=100)
-    for command in (read, write):
+    for command in (read, legacy, write):
         command.add_argument("--count", type=int, default=200)
-    for command in (read, write, verify):
+    for command in (read, legacy, write, verify):
         command.add_argument("--seed", type=int, default=0)
         command.add_argument("--keep", help="a folder for the files; kept")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    run = {"read": run_read, "write": run_write, "verify": run_verify}
+    run = {
+        "read": run_read, "legacy": run_legacy, "write": run_write,
+        "verify": run_verify,
+    }  # fmt: skip
     if options.keep:
         folder = pathlib.Path(options.keep)
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +133,25 @@ def run_read(options, folder):
             expected[big] = text
             turned = canonical.dump(torch.load(big, weights_only=weights_only))
             report.check(f"{big.name} by stock", first_difference(text, turned))
+    texts = dump_all(shlex.split(options.dump_tool), list(expected))
+    for path, text in expected.items():
+        found, error = texts.get(path, (None, "no output"))
+        report.check(path.name, error or first_difference(text, found))
+    return report.status()
+
+
+def run_legacy(options, folder):
+    """The same of files as torch.save wrote them before 1.6."""
+    report = Report()
+    expected = {}
+    for name, state, weights_only in cases(options.count, options.seed):
+        path, twin = folder / f"{name}.pt", folder / f"{name}.zip.pt"
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+        # Stock does not read its own legacy files of untyped storages.
+        torch.save(state, twin)
+        expected[path] = canonical.dump(
+            torch.load(twin, weights_only=weights_only))
+        twin.unlink()
     texts = dump_all(shlex.split(options.dump_tool), list(expected))
     for path, text in expected.items():
         found, error = texts.get(path, (None, "no output"))

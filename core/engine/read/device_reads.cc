@@ -285,8 +285,9 @@ Result<DeviceLoader*> DeviceReads::LoaderOf(Device device) {
   return (loaders_[device.ordinal] = std::move(loader)).get();
 }
 
-Status DeviceReads::Run(const ByteSource& source, std::span<ReadTask> tasks,
-                        OnError on_error, LoadTimes& times,
+Status DeviceReads::Run(const ByteSource& source, const File* direct,
+                        std::span<ReadTask> tasks, OnError on_error,
+                        LoadTimes& times,
                         const std::function<void(uint64_t)>& done) {
   std::map<int, std::vector<size_t>> by_device;
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -303,7 +304,7 @@ Status DeviceReads::Run(const ByteSource& source, std::span<ReadTask> tasks,
                                              machinery_.pool.block_bytes()));
     all.push_back(shares.back().get());
   }
-  DeviceRun run(machinery_, direct_, source, all, on_error, times, done);
+  DeviceRun run(machinery_, direct, source, all, on_error, times, done);
   const Status failure = run.Go();
   size_t next_share = 0;
   for (const auto& [_, indices] : by_device) {

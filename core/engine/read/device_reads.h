@@ -25,17 +25,17 @@ namespace caisson {
 
 class DeviceReads {
  public:
-  // `direct`: as of ParallelReads. What is written comes after `streams`, and
+  // What is written comes after `streams`, and
   // after the default stream of each device that has none of them. All of it
   // must outlive this.
-  DeviceReads(const Machinery& machinery, const File* direct,
-              std::span<const DeviceStream> streams)
-      : machinery_(machinery), direct_(direct), streams_(streams) {}
+  DeviceReads(const Machinery& machinery, std::span<const DeviceStream> streams)
+      : machinery_(machinery), streams_(streams) {}
 
-  // As ReadExecutor::Run; each task is of a device. Bytes of storages that are
-  // done are told to `done` on the calling thread.
-  Status Run(const ByteSource& source, std::span<ReadTask> tasks,
-             OnError on_error, LoadTimes& times,
+  // As ReadExecutor::Run; each task is of a device. `direct`: the source's file
+  // with direct I/O, null to read through the source. Bytes of storages that
+  // are done are told to `done` on the calling thread.
+  Status Run(const ByteSource& source, const File* direct,
+             std::span<ReadTask> tasks, OnError on_error, LoadTimes& times,
              const std::function<void(uint64_t)>& done);
 
   // The loader of a device.
@@ -46,7 +46,6 @@ class DeviceReads {
 
  private:
   const Machinery& machinery_;
-  const File* const direct_;
   const std::span<const DeviceStream> streams_;
   DeviceOrder order_;
   std::map<int, std::unique_ptr<DeviceLoader>> loaders_;  // by ordinal

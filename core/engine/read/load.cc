@@ -119,6 +119,7 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   std::unordered_map<const Storage*, DType> converted;  // copies, to what
   State state;
   state.profile = layout.state.profile;
+  state.metadata = layout.state.metadata;
   state.root = CloneTree(
       layout.state.root,
       [&](const StorageHandle& described) {
@@ -139,9 +140,14 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
   const CrcCheck check = options.verify ? CrcCheck::kOn : CrcCheck::kOff;
   const auto covered = Covered(layout, options.names);
   if (!covered) return covered.error().WithContext(source.name());
-  std::shared_ptr<const FileMapping> mapping;
+  std::vector<std::shared_ptr<const FileMapping>> mappings;  // of the sources
   if (options.map) {
-    CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(source));
+    CAISSON_ASSIGN_OR_RETURN(auto mapping, MapOf(source));
+    mappings.push_back(std::move(mapping));
+    for (const ByteSource& shard : shards) {
+      CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(shard));
+      mappings.push_back(std::move(mapping));
+    }
   }
   DeviceLoader* loader = nullptr;
   if (!options.device.is_cpu()) {
@@ -162,11 +168,13 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     }
     Storage& copy = *found->second;
     const auto cast = casts.find(storage.handle.get());
-    if (mapping != nullptr && cast == casts.end() &&
-        CanLieInFile(storage, source.start())) {
-      copy.region.data = mapping->bytes().data() + source.start() +
-                         storage.pieces.front().offset;
-      copy.owner = mapping;
+    // Shards begin where their files do.
+    const uint64_t start = shards.empty() ? source.start() : 0;
+    if (options.map && cast == casts.end() && CanLieInFile(storage, start)) {
+      const Piece& piece = storage.pieces.front();
+      copy.owner = mappings[piece.source];
+      copy.region.data =
+          mappings[piece.source]->bytes().data() + start + piece.offset;
       continue;
     }
     if (loader == nullptr) CAISSON_RETURN_IF_ERROR(MakeResident(copy));
@@ -190,7 +198,7 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     tasks[i].dst = {region.data, region.bytes};
     tasks[i].device = region.device;
   }
-  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  CAISSON_RETURN_IF_ERROR(Run(tasks, reads, OnError::kStop));
   return state;
 }
 

@@ -228,10 +228,9 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
   for (const ReadTask& task : later) expected += task.storage->bytes;
   for (const Pair& pair : strided) expected += StorageOf(*pair.info).bytes;
   reads.Expect(expected);
-  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  CAISSON_RETURN_IF_ERROR(Run(tasks, reads, OnError::kStop));
   for (ReadTask& task : later) {
-    CAISSON_RETURN_IF_ERROR(
-        reads.Run(source, std::span(&task, 1), OnError::kStop));
+    CAISSON_RETURN_IF_ERROR(Run(std::span(&task, 1), reads, OnError::kStop));
     tasks.push_back(task);
   }
   for (const Pair& pair : strided) {
@@ -239,8 +238,7 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
         const Buffer dense,
         Buffer::Allocate(static_cast<size_t>(pair.target->spec.bytes())));
     ReadTask task = TaskOf(pair, StorageOf(*pair.info), dense.data(), check);
-    CAISSON_RETURN_IF_ERROR(
-        reads.Run(source, std::span(&task, 1), OnError::kStop));
+    CAISSON_RETURN_IF_ERROR(Run(std::span(&task, 1), reads, OnError::kStop));
     CAISSON_RETURN_IF_ERROR(Scatter(dense.bytes(), *pair.target, reads));
     tasks.push_back(task);
   }
@@ -258,7 +256,7 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
     task.storage = storage;
     checks.push_back(task);
   }
-  return reads.Run(source, checks, OnError::kStop);
+  return Run(checks, reads, OnError::kStop);
 }
 
 }  // namespace caisson

@@ -401,8 +401,8 @@ Status ParallelReads::RunOnHost(const ByteSource& source,
                                 std::span<ReadTask> tasks, OnError on_error) {
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
-  ReadRun run(machinery_, direct_, source, tasks, on_error, *kernels, progress_,
-              {done_, total_}, report_.stages);
+  ReadRun run(machinery_, routes_.Of(source).direct(), source, tasks, on_error,
+              *kernels, progress_, {done_, total_}, report_.stages);
   return run.Go();
 }
 
@@ -425,8 +425,8 @@ Status ParallelReads::RunOnDevices(const ByteSource& source,
   Status second;
   const bool goes_on = first.ok() || on_error == OnError::kGoOn;
   if (goes_on) {
-    second = devices_.Run(source, there, on_error, report_.stages,
-                          [this](uint64_t bytes) {
+    second = devices_.Run(source, routes_.Of(source).direct(), there, on_error,
+                          report_.stages, [this](uint64_t bytes) {
                             done_ += bytes;
                             if (progress_) progress_(done_, total_);
                           });

@@ -19,25 +19,23 @@
 #include "core/engine/machinery.h"
 #include "core/engine/read/device_reads.h"
 #include "core/engine/read/read_plan.h"
+#include "core/engine/read/read_route.h"
 #include "core/engine/read/read_task.h"
-#include "core/io/file.h"
 
 namespace caisson {
 
 class ParallelReads final : public ReadExecutor {
  public:
-  // `direct`: the source's file with direct I/O, null to read through the
-  // source. `progress` is called on the calling thread, with bytes that are
-  // done and bytes in all, of the storages that were asked for; neither goes
-  // back from one Run() to the next.
-  // `streams`: as of DeviceReads.
-  ParallelReads(const Machinery& machinery, const File* direct,
+  // `routes` outlives this. `progress` is called on the calling thread, with
+  // bytes that are done and bytes in all, of the storages that were asked for;
+  // neither goes back from one Run() to the next. `streams`: as of DeviceReads.
+  ParallelReads(const Machinery& machinery, ReadRoutes& routes,
                 std::span<const DeviceStream> streams,
                 std::function<void(uint64_t, uint64_t)> progress)
       : machinery_(machinery),
-        direct_(direct),
+        routes_(routes),
         progress_(std::move(progress)),
-        devices_(machinery_, direct, streams) {}
+        devices_(machinery_, streams) {}
 
   void Expect(uint64_t bytes) override { total_ = bytes; }
   Status Run(const ByteSource& source, std::span<ReadTask> tasks,
@@ -60,7 +58,7 @@ class ParallelReads final : public ReadExecutor {
                       OnError on_error);
 
   const Machinery machinery_;
-  const File* const direct_;
+  ReadRoutes& routes_;
   const std::function<void(uint64_t, uint64_t)> progress_;
   uint64_t done_ = 0;   // bytes, of all runs that are over
   uint64_t total_ = 0;  // of all that were begun or are expected

@@ -94,7 +94,7 @@ Result<ReadReport> Reader::Impl::Read(std::span<const ReadRequest> requests,
     tasks[i].dst = {requests[i].dst.data, requests[i].dst.bytes};
     tasks[i].device = requests[i].dst.device;
   }
-  CAISSON_RETURN_IF_ERROR(reads.Run(source, tasks, OnError::kStop));
+  CAISSON_RETURN_IF_ERROR(Run(tasks, reads, OnError::kStop));
   ReadReport report;
   for (const ReadTask& task : tasks) {
     report.checked.push_back(task.read.checked);

@@ -4,6 +4,8 @@
 // there, else past it, so that what others have there stays.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string_view>
 
 #include "core/base/byte_source.h"
@@ -34,6 +36,28 @@ class ReadRoute {
   const DirectFile* file_;  // null: the source is something else
   const File* direct_ = nullptr;
   std::string_view name_ = "adapter";
+};
+
+// The routes of all files that one call reads, each chosen when it is first
+// asked for.
+//
+// Thread safety: one thread.
+class ReadRoutes {
+ public:
+  explicit ReadRoutes(bool may_be_direct) : may_be_direct_(may_be_direct) {}
+
+  // The source's adapter must outlive this.
+  const ReadRoute& Of(const ByteSource& source) {
+    std::unique_ptr<ReadRoute>& route = routes_[&source.adapter()];
+    if (route == nullptr) {
+      route = std::make_unique<ReadRoute>(source, may_be_direct_);
+    }
+    return *route;
+  }
+
+ private:
+  const bool may_be_direct_;
+  std::map<const ReadAdapter*, std::unique_ptr<ReadRoute>> routes_;
 };
 
 }  // namespace caisson

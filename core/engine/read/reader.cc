@@ -2,44 +2,17 @@
 #include "caisson/reader.h"
 
 #include <algorithm>
-#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
-#include "core/engine/read/piece_io.h"
+#include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
-#include "core/formats/signature.h"
-#include "core/formats/torch/torch_reader.h"
 
 namespace caisson {
 namespace {
-
-// Hands the parser the records that it wants to look into.
-class PieceSource : public RecordSource {
- public:
-  explicit PieceSource(const ByteSource& source) : source_(source) {}
-
-  Result<std::vector<std::byte>> Fetch(const Piece& piece,
-                                       const std::string& what) override {
-    std::vector<std::byte> bytes;
-    try {
-      bytes.resize(piece.elems);
-    } catch (const std::exception&) {  // bad_alloc or length_error
-      return Status::OutOfMemory(what + ": " + std::to_string(piece.elems) +
-                                 " bytes");
-    }
-    CAISSON_ASSIGN_OR_RETURN(
-        [[maybe_unused]] const bool checked,
-        ReadPiece(source_, piece, DType::kUInt8, bytes, CrcCheck::kOn, what));
-    return bytes;
-  }
-
- private:
-  const ByteSource& source_;
-};
 
 Compression CompressionOf(const StorageLayout& storage) {
   if (storage.pieces.empty()) return Compression::kNone;
@@ -53,8 +26,12 @@ Compression CompressionOf(const StorageLayout& storage) {
   }
 }
 
-TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage) {
+TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage,
+                  const std::vector<std::string>& sources) {
   TensorInfo info;
+  const uint32_t source =
+      storage.pieces.empty() ? 0 : storage.pieces.front().source;
+  info.file = sources[source];
   info.path = tensor.path;
   info.view = tensor.view;
   info.record = storage.record;
@@ -81,14 +58,15 @@ std::string_view Name(Compression compression) {
   return "unknown";
 }
 
-Reader::Impl::Impl(ByteSource file, Layout parsed,
-                   std::vector<Global> unknown_globals)
-    : source(std::move(file)),
-      layout(std::move(parsed)),
-      unknown(std::move(unknown_globals)) {
+Reader::Impl::Impl(OpenedFile opened)
+    : source(std::move(opened.source)),
+      shards(std::move(opened.shards)),
+      layout(std::move(opened.layout)),
+      unknown(std::move(opened.unknown)) {
   infos.reserve(layout.tensors.size());
   for (const TensorLayout& tensor : layout.tensors) {
-    infos.push_back(InfoOf(tensor, layout.storages[tensor.storage]));
+    infos.push_back(
+        InfoOf(tensor, layout.storages[tensor.storage], layout.sources));
   }
   by_name_.reserve(infos.size());
   for (size_t i = 0; i < infos.size(); ++i) {
@@ -110,6 +88,27 @@ std::span<const Reader::Impl::Named> Reader::Impl::AllNamed(
   return {first, last};
 }
 
+Status Reader::Impl::Run(std::span<ReadTask> tasks, ReadExecutor& reads,
+                         OnError on_error) const {
+  if (shards.empty()) return reads.Run(source, tasks, on_error);
+  // A storage lies in one file.
+  std::vector<std::vector<size_t>> of_source(1 + shards.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    of_source[tasks[i].storage->pieces.front().source].push_back(i);
+  }
+  for (size_t s = 0; s < of_source.size(); ++s) {
+    if (of_source[s].empty()) continue;
+    std::vector<ReadTask> part;
+    for (const size_t i : of_source[s]) part.push_back(tasks[i]);
+    const Status ran =
+        reads.Run(s == 0 ? source : shards[s - 1], part, on_error);
+    for (size_t k = 0; k < part.size(); ++k) tasks[of_source[s][k]] = part[k];
+    if (on_error == OnError::kStop) CAISSON_RETURN_IF_ERROR(ran);
+  }
+  for (const ReadTask& task : tasks) CAISSON_RETURN_IF_ERROR(task.status);
+  return Status::Ok();
+}
+
 Status Reader::Impl::CheckGlobals() const {
   if (unknown.empty()) return Status::Ok();
   std::string names = unknown.front().dotted();
@@ -125,35 +124,36 @@ Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;
 Reader::~Reader() = default;
 
+Result<Reader> Reader::Impl::Open(const std::string& path,
+                                  const ReaderOptions& options,
+                                  const OpenAdapter& open) {
+  CAISSON_ASSIGN_OR_RETURN(OpenedFile opened, OpenPath(path, options, open));
+  return Reader(std::make_unique<Impl>(std::move(opened)));
+}
+
 Result<Reader> Reader::Open(const std::string& path,
                             const ReaderOptions& options) {
-  CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> adapter,
-                           FileAdapter::Open(path));
-  return Open(std::move(adapter), options);
+  return Impl::Open(path, options, OpenBuffered);
 }
 
 Result<Reader> Reader::Open(std::shared_ptr<const ReadAdapter> adapter,
                             const ReaderOptions& options) {
-  if (adapter == nullptr) return Status::InvalidArgument("no adapter");
-  if (options.start > adapter->size()) {
-    return Status::InvalidArgument(
-        adapter->name() + ": start " + std::to_string(options.start) +
-        " is past the end, " + std::to_string(adapter->size()));
-  }
-  ByteSource source(std::move(adapter), options.start);
-  CAISSON_RETURN_IF_ERROR(RequireZip(source));
-  PieceSource records(source);
-  torch::ParseOptions parse;
-  parse.strict = options.strict;
-  CAISSON_ASSIGN_OR_RETURN(torch::ParsedArchive parsed,
-                           torch::ParseTorchArchive(source, records, parse));
-  return Reader(std::make_unique<Impl>(
-      std::move(source), std::move(parsed.layout), std::move(parsed.unknown)));
+  CAISSON_ASSIGN_OR_RETURN(OpenedFile opened,
+                           OpenFile(std::move(adapter), options));
+  return Reader(std::make_unique<Impl>(std::move(opened)));
 }
 
 const std::string& Reader::format() const { return impl_->layout.format; }
 
-uint64_t Reader::file_bytes() const { return impl_->source.size(); }
+uint64_t Reader::file_bytes() const {
+  uint64_t bytes = impl_->source.size();
+  for (const ByteSource& shard : impl_->shards) bytes += shard.size();
+  return bytes;
+}
+
+std::span<const std::string> Reader::warnings() const {
+  return impl_->layout.warnings;
+}
 
 std::span<const TensorInfo> Reader::tensors() const { return impl_->infos; }
 

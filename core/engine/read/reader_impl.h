@@ -12,6 +12,7 @@
 
 #include "caisson/reader.h"
 #include "core/base/byte_source.h"
+#include "core/engine/read/open_file.h"
 #include "core/engine/read/read_task.h"
 #include "core/formats/layout.h"
 
@@ -19,7 +20,12 @@ namespace caisson {
 
 class Reader::Impl {
  public:
-  Impl(ByteSource file, Layout parsed, std::vector<Global> unknown_globals);
+  explicit Impl(OpenedFile opened);
+
+  // Reader::Open(), with adapters of the caller's choice.
+  static Result<Reader> Open(const std::string& path,
+                             const ReaderOptions& options,
+                             const OpenAdapter& open);
 
   static const Impl& Of(const Reader& reader) { return *reader.impl_; }
 
@@ -38,6 +44,10 @@ class Reader::Impl {
   // refuse.
   Status CheckGlobals() const;
 
+  // ReadExecutor::Run() of tasks that may lie in several files.
+  Status Run(std::span<ReadTask> tasks, ReadExecutor& reads,
+             OnError on_error) const;
+
   // Reader::Load and its kin, the payload read by `reads`.
   Result<State> Load(const LoadOptions& options, ReadExecutor& reads) const;
   Status LoadInto(State& state, const LoadIntoOptions& options,
@@ -47,6 +57,7 @@ class Reader::Impl {
   Result<VerifyReport> Verify(ReadExecutor& reads) const;
 
   const ByteSource source;
+  const std::vector<ByteSource> shards;  // Layout::sources[1] and on
   const Layout layout;
   const std::vector<Global> unknown;
   std::vector<TensorInfo> infos;  // parallel to layout.tensors
@@ -58,5 +69,9 @@ class Reader::Impl {
 // VerifyFile() of an adapter, the payload read by `reads`.
 Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
                                    ReadExecutor& reads);
+
+// The same of an index or a folder, whose files `open` opens.
+Result<VerifyReport> VerifyShards(const std::string& path,
+                                  const OpenAdapter& open, ReadExecutor& reads);
 
 }  // namespace caisson

@@ -2,6 +2,7 @@
 //
 // Reader::Verify and VerifyFile: every record of a file against its CRC.
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,7 +28,9 @@ std::string ProblemOf(std::string_view message, const std::string& context) {
 // Records to be checked, and what is found.
 class Verifier {
  public:
-  explicit Verifier(const ByteSource& source) : source_(source) {}
+  // `files`: the names of the sources that pieces lie in.
+  explicit Verifier(std::vector<std::string> files)
+      : files_(std::move(files)) {}
 
   // `tensors`: the names of those that view it.
   void Add(std::string record, DType dtype, std::span<const Piece> pieces,
@@ -42,14 +45,15 @@ class Verifier {
     tensors_.push_back(std::move(tensors));
   }
 
-  // Reads all that was added.
-  Result<VerifyReport> Run(ReadExecutor& reads) {
+  // Reads all that was added, by `run`.
+  Result<VerifyReport> Run(
+      const std::function<Status(std::span<ReadTask>)>& run) {
     std::vector<ReadTask> tasks(records_.size());
     for (size_t i = 0; i < tasks.size(); ++i) {
       tasks[i].kind = ReadTask::Kind::kCheck;
       tasks[i].storage = &records_[i];
     }
-    const Status ran = reads.Run(source_, tasks, OnError::kGoOn);
+    const Status ran = run(tasks);
     // Damage is what is looked for; anything else says that not all was read.
     if (ran.code() != StatusCode::kCorrupt) CAISSON_RETURN_IF_ERROR(ran);
     VerifyReport report;
@@ -64,10 +68,11 @@ class Verifier {
               VerifyReport& report) const {
     const std::string& record = task.storage->record;
     if (task.status.code() == StatusCode::kCorrupt) {
-      const uint64_t offset = task.storage->pieces.front().offset;
-      const std::string context = source_.name() + ": record '" + record +
-                                  "' at " + std::to_string(offset) + ": ";
-      report.damage.push_back({source_.name(), record, tensors, offset,
+      const Piece& piece = task.storage->pieces.front();
+      const std::string& file = files_[piece.source];
+      const std::string context = file + ": record '" + record + "' at " +
+                                  std::to_string(piece.offset) + ": ";
+      report.damage.push_back({file, record, tensors, piece.offset,
                                ProblemOf(task.status.message(), context)});
       return Status::Ok();
     }
@@ -80,10 +85,26 @@ class Verifier {
     return Status::Ok();
   }
 
-  const ByteSource& source_;
+  const std::vector<std::string> files_;
   std::vector<StorageLayout> records_;
   std::vector<std::vector<std::string>> tensors_;  // parallel to records_
 };
+
+// What is reported of a file whose index cannot be believed.
+VerifyReport DamagedIndex(const std::string& file, const Status& status) {
+  VerifyReport report;
+  report.damage.push_back(
+      {file, "", {}, 0, ProblemOf(status.message(), file + ": ")});
+  return report;
+}
+
+// Whether it has one index in front, and no records that could be checked when
+// that is damaged.
+bool IsOneIndex(const ByteSource& source) {
+  const auto signature = SignatureOf(source);
+  return signature && (*signature == Signature::kSafetensors ||
+                       *signature == Signature::kLegacyTorch);
+}
 
 // Checks the records of an archive whose state cannot be read for the reason
 // `unread`.
@@ -94,21 +115,18 @@ Result<VerifyReport> VerifyRecords(const ByteSource& source,
   const auto archive = torch::TorchArchive::Open(source);
   if (!archive) {
     if (archive.error().code() != StatusCode::kCorrupt) return archive.error();
-    VerifyReport report;
-    report.damage.push_back({source.name(),
-                             "",
-                             {},
-                             0,
-                             ProblemOf(archive.error().message(), context)});
-    return report;
+    return DamagedIndex(source.name(), archive.error());
   }
-  Verifier verifier(source);
+  Verifier verifier({source.name()});
   for (const zip::Entry& entry : archive->entries()) {
     const Piece piece = torch::PieceOf(entry);
     verifier.Add(std::string(archive->RecordName(entry)), DType::kUInt8,
                  std::span(&piece, 1), {});
   }
-  CAISSON_ASSIGN_OR_RETURN(VerifyReport report, verifier.Run(reads));
+  CAISSON_ASSIGN_OR_RETURN(VerifyReport report,
+                           verifier.Run([&](std::span<ReadTask> tasks) {
+                             return reads.Run(source, tasks, OnError::kGoOn);
+                           }));
   report.unread = problem;
   // Records that are what was written, and still no state: whoever wrote them
   // wrote nonsense, or both a byte and its CRC were changed.
@@ -130,7 +148,7 @@ Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
   for (const TensorLayout& tensor : layout.tensors) {
     names[tensor.storage].push_back(tensor.view.spec.name);
   }
-  Verifier verifier(source);
+  Verifier verifier(layout.sources);
   for (const OtherRecord& other : layout.others) {
     verifier.Add(other.record, DType::kUInt8, std::span(&other.piece, 1), {});
   }
@@ -139,7 +157,9 @@ Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
     verifier.Add(storage.record, storage.dtype, storage.pieces,
                  std::move(names[i]));
   }
-  return verifier.Run(reads);
+  return verifier.Run([&](std::span<ReadTask> tasks) {
+    return Run(tasks, reads, OnError::kGoOn);
+  });
 }
 
 Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
@@ -150,12 +170,28 @@ Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
   const bool unread =
       code == StatusCode::kCorrupt || code == StatusCode::kUnsupported;
   const ByteSource source(std::move(adapter));
+  if (code == StatusCode::kCorrupt && IsOneIndex(source)) {
+    return DamagedIndex(source.name(), reader.error());
+  }
   // What is no archive has no records to check.
   if (!unread || !RequireZip(source).ok()) return reader.error();
   return VerifyRecords(source, reader.error(), reads);
 }
 
+Result<VerifyReport> VerifyShards(const std::string& path,
+                                  const OpenAdapter& open,
+                                  ReadExecutor& reads) {
+  const auto reader = Reader::Impl::Open(path, {}, open);
+  if (reader) return Reader::Impl::Of(*reader).Verify(reads);
+  if (reader.error().code() != StatusCode::kCorrupt) return reader.error();
+  return DamagedIndex(path, reader.error());
+}
+
 Result<VerifyReport> VerifyFile(const std::string& path) {
+  if (IsIndexOrFolder(path)) {
+    OneByOne shard_reads;
+    return VerifyShards(path, OpenBuffered, shard_reads);
+  }
   CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> adapter,
                            FileAdapter::Open(path));
   OneByOne reads;

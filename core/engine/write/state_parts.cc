@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/write/state_parts.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <span>
 #include <unordered_map>
+#include <utility>
 
 #include "caisson/tensor.h"
 #include "core/base/status_macros.h"
+#include "core/engine/write/dense_tensors.h"
+#include "core/formats/flat_tensors.h"
+#include "core/formats/safetensors/safetensors_writer.h"
+#include "core/formats/safetensors/shard_index.h"
 #include "core/formats/torch/torch_writer.h"
 
 namespace caisson {
-namespace {
 
-// A PyTorch file must not pass for one of another format.
-Status CheckSuffix(const std::string& path) {
-  for (const char* other : {".safetensors", ".minidb", ".pb", ".pbtxt"}) {
-    if (path.ends_with(other)) {
-      return Status::Unsupported(path + ": this build writes PyTorch files (" +
-                                 ".pt, .pth, .bin), not " + other);
-    }
-  }
-  return Status::Ok();
+std::string_view Name(FileFormat format) {
+  return format == FileFormat::kSafetensors ? "safetensors" : "pytorch";
 }
+
+std::optional<FileFormat> FormatOf(std::string_view path) {
+  if (path.ends_with(".safetensors")) return FileFormat::kSafetensors;
+  // A PyTorch file must not pass for one of another format.
+  for (const char* other : {".minidb", ".pb", ".pbtxt", ".json"}) {
+    if (path.ends_with(other)) return std::nullopt;
+  }
+  return FileFormat::kPyTorch;
+}
+
+namespace {
 
 // What is wrong with the first tensor that cannot be saved; `status` if there
 // is none.
@@ -50,6 +61,105 @@ Status NamingTensor(const Status& status, const State& state) {
   return status;
 }
 
+// What `losses` are, the first few.
+std::string LossText(const std::vector<std::string>& losses) {
+  constexpr size_t kShown = 5;
+  std::string text;
+  for (size_t i = 0; i < std::min(losses.size(), kShown); ++i) {
+    if (i > 0) text += "; ";
+    text += losses[i];
+  }
+  if (losses.size() > kShown) {
+    text += "; and " + std::to_string(losses.size() - kShown) + " more";
+  }
+  return text;
+}
+
+Result<SavePlan> PlanTorchSave(const State& state, const std::string& path,
+                               const std::optional<Profile>& profile) {
+  Profile chosen = profile.value_or(state.profile);
+  if (!chosen.prefix) {
+    CAISSON_ASSIGN_OR_RETURN(chosen.prefix, torch::PrefixFor(path));
+  }
+  auto parts = torch::WriteTorchArchive(state, chosen);
+  if (!parts) return Explained(parts.error(), state, path);
+  SavePlan plan;
+  plan.files.push_back({path, *std::move(parts)});
+  return plan;
+}
+
+// A file of one literal.
+class TextFile final : public PartStream {
+ public:
+  explicit TextFile(std::string text) : text_(std::move(text)) {}
+
+  Result<std::optional<Part>> Next(const Facts&) override {
+    if (std::exchange(given_, true)) return std::optional<Part>();
+    const auto bytes = std::as_bytes(std::span(text_));
+    return std::optional<Part>(Literal{{bytes.begin(), bytes.end()}});
+  }
+
+  uint64_t BytesBound() const override { return text_.size(); }
+
+ private:
+  const std::string text_;
+  bool given_ = false;
+};
+
+// Adds the files for `tensors`, which do not fit into one, and their index.
+Status AddShards(std::vector<FlatTensor> tensors, const std::string& path,
+                 uint64_t shard_bytes, const safetensors::WriteOptions& options,
+                 SavePlan* plan) {
+  const size_t slash = path.find_last_of('/') + 1;
+  const std::string folder = path.substr(0, slash);
+  const std::string name = path.substr(slash);
+  safetensors::ShardIndex index;
+  auto runs = safetensors::SplitTensors(std::move(tensors), shard_bytes);
+  if (runs.size() == 1) {
+    CAISSON_ASSIGN_OR_RETURN(
+        auto parts, safetensors::WriteSafetensors(std::move(runs[0]), options));
+    plan->files.push_back({path, std::move(parts)});
+    return Status::Ok();
+  }
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string shard = safetensors::ShardName(name, i, runs.size());
+    for (const FlatTensor& tensor : runs[i]) {
+      index.files.emplace(tensor.name, shard);
+      index.total_size += tensor.view.spec.bytes();
+    }
+    CAISSON_ASSIGN_OR_RETURN(
+        auto parts, safetensors::WriteSafetensors(std::move(runs[i]), options));
+    plan->files.push_back({folder + shard, std::move(parts)});
+  }
+  plan->files.push_back({folder + safetensors::IndexName(name),
+                         std::make_unique<TextFile>(IndexJson(index))});
+  return Status::Ok();
+}
+
+Result<SavePlan> PlanFlatSave(const State& state, const std::string& path,
+                              const FormatOptions& format) {
+  Result<FlatState> flat = Flatten(state, safetensors::Holds);
+  if (!flat) return flat.error().WithContext(path);
+  if (!format.drop && !flat->losses.empty()) {
+    return Status::Unsupported(path + ": a safetensors file cannot carry " +
+                               LossText(flat->losses) +
+                               " (drop leaves it out)");
+  }
+  const Status dense = MakeDense(&flat->tensors);
+  if (!dense.ok()) return dense.WithContext(path);
+  SavePlan plan;
+  plan.dropped = std::move(flat->losses);
+  safetensors::WriteOptions options;
+  options.metadata = state.metadata;
+  options.checksums = format.checksums;
+  const uint64_t most =
+      format.shard_bytes == 0 ? UINT64_MAX : format.shard_bytes;
+  const Status added =
+      AddShards(std::move(flat->tensors), path, most, options, &plan);
+  if (!added.ok()) return added.WithContext(path);
+  return plan;
+}
+
 }  // namespace
 
 Status Explained(const Status& status, const State& state,
@@ -58,17 +168,24 @@ Status Explained(const Status& status, const State& state,
   return NamingTensor(status, state).WithContext(path);
 }
 
-Result<std::unique_ptr<PartStream>> PartsOf(
-    const State& state, const std::string& path,
-    const std::optional<Profile>& profile) {
-  CAISSON_RETURN_IF_ERROR(CheckSuffix(path));
-  Profile chosen = profile.value_or(state.profile);
-  if (!chosen.prefix) {
-    CAISSON_ASSIGN_OR_RETURN(chosen.prefix, torch::PrefixFor(path));
+Result<SavePlan> PlanSave(const State& state, const std::string& path,
+                          const std::optional<Profile>& profile,
+                          const FormatOptions& format) {
+  const std::optional<FileFormat> chosen =
+      format.format ? format.format : FormatOf(path);
+  if (!chosen) {
+    return Status::Unsupported(path + ": a suffix of another format than " +
+                               "those that this build writes: PyTorch (.pt, " +
+                               ".pth, .bin) and .safetensors");
   }
-  auto parts = torch::WriteTorchArchive(state, chosen);
-  if (!parts) return Explained(parts.error(), state, path);
-  return parts;
+  if (*chosen == FileFormat::kSafetensors) {
+    return PlanFlatSave(state, path, format);
+  }
+  if (format.shard_bytes != 0) {
+    return Status::InvalidArgument(path + ": only safetensors files are " +
+                                   "split into shards");
+  }
+  return PlanTorchSave(state, path, profile);
 }
 
 }  // namespace caisson

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A state as the parts of the file that its path asks for.
+// A state as the files that its path and the options ask for.
 //
 // Thread safety: free functions; any thread.
 #pragma once
@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/state.h"
 #include "caisson/status.h"
@@ -16,14 +18,27 @@
 
 namespace caisson {
 
-// The parts of `state` in `profile`, or in the state's own. They keep the
+struct PlannedFile {
+  std::string path;
+  std::unique_ptr<PartStream> parts;
+};
+
+struct SavePlan {
+  // In the order in which they must appear: an index after what it lists.
+  std::vector<PlannedFile> files;
+  std::vector<std::string> dropped;  // what the format could not carry
+};
+
+// The files of `state`: one at `path`, unless the options ask for shards. For a
+// PyTorch file in `profile`, or in the state's own. The plan keeps the
 // storages; the tree may change afterwards.
 //
-// Errors: kUnsupported for the suffix of another format than PyTorch's;
-// kInvalidArgument for a state that cannot be saved, naming the tensor.
-Result<std::unique_ptr<PartStream>> PartsOf(
-    const State& state, const std::string& path,
-    const std::optional<Profile>& profile);
+// Errors: kUnsupported for the suffix of a format that cannot be written, and
+// for a state that the format cannot carry, naming what; kInvalidArgument for
+// one that cannot be saved, naming the tensor.
+Result<SavePlan> PlanSave(const State& state, const std::string& path,
+                          const std::optional<Profile>& profile,
+                          const FormatOptions& format);
 
 // `status` of a write of `state`, with the paths of the file and of the first
 // tensor that cannot be saved, if there is one.

@@ -20,21 +20,36 @@ class Writer::Impl {
     const auto start = std::chrono::steady_clock::now();
     CAISSON_RETURN_IF_ERROR(PrepareWindow());
     // What the format refuses is refused before a file exists.
-    CAISSON_ASSIGN_OR_RETURN(const auto parts,
-                             PartsOf(state, path, options_.profile));
-    AtomicFileOptions atomic;
-    atomic.sync = options_.sync;
-    CAISSON_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path, atomic));
-    const auto totals = WriteParts(*parts, file.file(), window_.bytes());
-    if (!totals) return Explained(totals.error(), state, path);
-    CAISSON_RETURN_IF_ERROR(file.Commit());
+    CAISSON_ASSIGN_OR_RETURN(
+        SavePlan plan,
+        PlanSave(state, path, options_.profile, options_.format));
+    WriteReport report;
+    report.dropped = std::move(plan.dropped);
+    for (const PlannedFile& planned : plan.files) {
+      const auto totals = WriteFile(planned);
+      if (!totals) return Explained(totals.error(), state, planned.path);
+      report.file_bytes += totals->file_bytes;
+      report.tensor_bytes += totals->tensor_bytes;
+    }
     const std::chrono::duration<double> elapsed =
         std::chrono::steady_clock::now() - start;
-    return WriteReport{totals->file_bytes, totals->tensor_bytes,
-                       elapsed.count()};
+    report.seconds = elapsed.count();
+    return report;
   }
 
  private:
+  Result<PartTotals> WriteFile(const PlannedFile& planned) {
+    AtomicFileOptions atomic;
+    atomic.sync = options_.sync;
+    CAISSON_ASSIGN_OR_RETURN(AtomicFile file,
+                             AtomicFile::Create(planned.path, atomic));
+    CAISSON_ASSIGN_OR_RETURN(
+        const PartTotals totals,
+        WriteParts(*planned.parts, file.file(), window_.bytes()));
+    CAISSON_RETURN_IF_ERROR(file.Commit());
+    return totals;
+  }
+
   Status PrepareWindow() {
     if (options_.window_bytes == 0 || options_.window_bytes % 4096 != 0) {
       return Status::InvalidArgument("a window of " +

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a path or an adapter to the layout of what lies there: tells the format
+// and asks its parser.
+//
+// Thread safety: free functions; any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caisson/adapter.h"
+#include "caisson/reader.h"
+#include "caisson/status.h"
+#include "core/base/byte_source.h"
+#include "core/formats/layout.h"
+#include "core/formats/signature.h"
+
+namespace caisson {
+
+struct OpenedFile {
+  ByteSource source;               // Layout::sources[0]
+  std::vector<ByteSource> shards;  // Layout::sources[1] and on
+  Layout layout;
+  std::vector<Global> unknown;  // globals that torch.load would refuse
+};
+
+using OpenAdapter = std::function<Result<std::shared_ptr<const ReadAdapter>>(
+    const std::string& path)>;
+
+// Through the page cache.
+Result<std::shared_ptr<const ReadAdapter>> OpenBuffered(
+    const std::string& path);
+
+// Errors: those of Reader::Open().
+Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
+                            const ReaderOptions& options);
+
+// The same for a path, which may also be the index of a sharded safetensors
+// file, or a folder that holds one of those or one safetensors file.
+Result<OpenedFile> OpenPath(const std::string& path,
+                            const ReaderOptions& options,
+                            const OpenAdapter& open);
+
+// What the first bytes of `source` say it is; what they do not tell, its name.
+Result<Signature> SignatureOf(const ByteSource& source);
+
+// Whether `path` is for OpenPath() alone: a folder or an index.
+bool IsIndexOrFolder(const std::string& path);
+
+}  // namespace caisson
