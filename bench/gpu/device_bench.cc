@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// device_bench [--dir=DIR] [--size=MIB] [--rounds=N] [--out=FILE]: whole saves
+// and loads of a state in memory of cuda:0, beside the slower of the link and
+// the directory's own raw rate, measured in the same run.
+//
+// The state is that of a transformer: large matrices, small vectors, bfloat16
+// and float32. What was saved is loaded into other memory and compared with the
+// device's bytes. Exit status 1 if they differ.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/gpu/gpu_clock.h"
+#include "caisson/bench.h"
+#include "caisson/engine.h"
+#include "core/base/status_macros.h"
+#include "core/device/buffer.h"
+#include "core/device/device_handles.h"
+#include "core/device/device_runtime.h"
+#include "core/engine/stopwatch.h"
+#include "kernels/kernel_table.h"
+#include "tests/support/random_bytes.h"
+
+namespace caisson::bench {
+namespace {
+
+struct Options {
+  std::string directory = ".";
+  uint64_t bytes = uint64_t{4} << 30;
+  int rounds = 7;
+  std::string out;
+};
+
+const Device kDevice = Device::Cuda(0);
+
+// The median of rates, in GB/s.
+double Median(std::vector<double> rates) {
+  std::ranges::sort(rates);
+  return rates[rates.size() / 2];
+}
+
+class DeviceBench {
+ public:
+  DeviceBench(const Options& options, DeviceRuntime& runtime, Engine engine)
+      : options_(options), runtime_(runtime), engine_(std::move(engine)) {}
+
+  Status Run() {
+    CAISSON_RETURN_IF_ERROR(Build(&saved_, &from_, true));
+    CAISSON_RETURN_IF_ERROR(Build(&loaded_, &into_, false));
+    CAISSON_RETURN_IF_ERROR(MeasureLink());
+    MeasureOptions measure;
+    measure.directory = options_.directory;
+    measure.bytes = std::min(options_.bytes, uint64_t{4} << 30);
+    measure.rounds = kFewestRounds;
+    CAISSON_ASSIGN_OR_RETURN(const MachineReport machine,
+                             MeasureMachine(measure));
+    double write = 0;
+    double read = 0;
+    for (const CeilingRate& ceiling : machine.ceilings) {
+      if (ceiling.name == "raw_write") write = ceiling.rate.gbps;
+      if (ceiling.name == "raw_read") read = ceiling.rate.gbps;
+    }
+    const std::string path = options_.directory + "/device_bench.pt";
+    std::vector<double> saves;
+    std::vector<double> loads;
+    std::vector<double> staged;
+    SaveReport save;
+    LoadReport load;
+    for (int round = -1; round < options_.rounds; ++round) {
+      SaveOptions quick;
+      CAISSON_ASSIGN_OR_RETURN(save, engine_.Save(saved_, path, quick));
+      CAISSON_RETURN_IF_ERROR(engine_.LoadInto(path, loaded_, {}, {}, &load));
+      AsyncOptions async;
+      async.snapshot_on_device = true;
+      CAISSON_ASSIGN_OR_RETURN(const Ticket ticket,
+                               engine_.SaveAsync(saved_, path, async));
+      CAISSON_ASSIGN_OR_RETURN(const SaveReport later, ticket.Wait());
+      if (round < 0) continue;  // warms up, and pins
+      saves.push_back(Rate(save.tensor_bytes, save.seconds));
+      loads.push_back(Rate(load.tensor_bytes, load.seconds));
+      staged.push_back(Rate(later.tensor_bytes, later.staged_seconds));
+    }
+    std::remove(path.c_str());
+    Row("save", saves, "min(d2h, raw_write)", std::min(d2h_, write), 0.9);
+    Row("load", loads, "min(h2d, raw_read)", std::min(h2d_, read), 0.9);
+    Row("save_async_staged_snapshot", staged, "d2h", d2h_, 0);
+    std::printf(
+        "  d2h %.1f, h2d %.1f, raw_write %.2f, raw_read %.2f GB/s; %s\n", d2h_,
+        h2d_, write, read, load.io.c_str());
+    std::printf("  CRC on the device: save %.4f, load %.4f of the bytes %s%s\n",
+                Share(save.device.crc_device_bytes, save.device.bytes),
+                1 - Share(load.device.host_bytes, load.device.bytes),
+                save.device.crc_host_reason.c_str(),
+                load.device.host_reason.c_str());
+    return Compare();
+  }
+
+  bool right() const { return right_; }
+  const nlohmann::json& rows() const { return rows_; }
+
+ private:
+  static double Rate(uint64_t bytes, double seconds) {
+    return static_cast<double>(bytes) / seconds / 1e9;
+  }
+  static double Share(uint64_t part, uint64_t all) {
+    return static_cast<double>(part) / static_cast<double>(all);
+  }
+
+  // Layers of matrices and vectors in one block of memory of the device.
+  Status Build(State* state, DeviceBuffer* memory, bool random) {
+    CAISSON_ASSIGN_OR_RETURN(
+        *memory, DeviceBuffer::Allocate(runtime_, kDevice, options_.bytes));
+    if (random) {
+      constexpr size_t kBlock = size_t{64} << 20;
+      CAISSON_ASSIGN_OR_RETURN(Buffer host, Buffer::Allocate(kBlock));
+      FillRandom(host.bytes(), 1);
+      CAISSON_ASSIGN_OR_RETURN(OwnedStream stream,
+                               OwnedStream::Create(runtime_, kDevice));
+      for (uint64_t at = 0; at < options_.bytes; at += kBlock) {
+        FillRandom(host.bytes().first(4096), at);
+        CAISSON_RETURN_IF_ERROR(runtime_.Copy(
+            memory->data() + at, host.data(),
+            std::min<uint64_t>(kBlock, options_.bytes - at), stream.get()));
+        CAISSON_RETURN_IF_ERROR(runtime_.Synchronize(stream.get()));
+      }
+    }
+    uint64_t at = 0;
+    int layer = 0;
+    const auto add = [&](const std::string& name, DType dtype, int64_t elems) {
+      const uint64_t bytes = static_cast<uint64_t>(elems) * ByteWidth(dtype);
+      if (at + bytes > options_.bytes) return false;
+      TensorView view;
+      view.spec = {"", dtype, {elems}};
+      view.strides = {1};
+      auto storage = std::make_shared<Storage>();
+      storage->region = {memory->data() + at, bytes, kDevice};
+      storage->dtype = dtype;
+      view.storage = storage;
+      (*state)["model"]["layer" + std::to_string(layer) + "." + name] = view;
+      at += (bytes + 511) / 512 * 512;
+      return true;
+    };
+    bool more = true;
+    for (; more; ++layer) {
+      more = add("norm", DType::kFloat32, 4096) &&
+             add("bias", DType::kBFloat16, 12288) &&
+             add("weight", DType::kBFloat16, 4096 * 4096) &&
+             add("exp_avg", DType::kFloat32, 4096 * 4096);
+    }
+    return Status::Ok();
+  }
+
+  Status MeasureLink() {
+    CAISSON_ASSIGN_OR_RETURN(GpuClock clock,
+                             GpuClock::Create(runtime_, kDevice));
+    constexpr size_t kBytes = size_t{1} << 30;
+    CAISSON_ASSIGN_OR_RETURN(Buffer host, Buffer::Allocate(kBytes));
+    CAISSON_RETURN_IF_ERROR(runtime_.Pin(kDevice, host.bytes()));
+    CAISSON_ASSIGN_OR_RETURN(
+        const std::vector<Times> times,
+        clock.Run({[&] {
+                     return runtime_.Copy(host.data(), from_.data(), kBytes,
+                                          clock.stream());
+                   },
+                   [&] {
+                     return runtime_.Copy(into_.data(), host.data(), kBytes,
+                                          clock.stream());
+                   }},
+                  5));
+    d2h_ = Rate(kBytes, times[0].median);
+    h2d_ = Rate(kBytes, times[1].median);
+    return runtime_.Unpin(kDevice, host.data());
+  }
+
+  void Row(const char* name, const std::vector<double>& rates,
+           const char* ceiling, double limit, double target) {
+    const double rate = Median(rates);
+    const double ratio = rate / limit;
+    const char* const verdict = target == 0       ? "-"
+                                : ratio >= target ? "PASS"
+                                                  : "MISS";
+    std::printf("%-28s %8.2f GB/s  %-20s %8.2f GB/s  %5.3f  %s\n", name, rate,
+                ceiling, limit, ratio, verdict);
+    rows_.push_back({{"stage", name},
+                     {"directory", options_.directory},
+                     {"bytes", options_.bytes},
+                     {"gbps", rate},
+                     {"all", rates},
+                     {"ceiling", ceiling},
+                     {"ceiling_gbps", limit},
+                     {"ratio", ratio},
+                     {"target", target},
+                     {"verdict", verdict}});
+  }
+
+  // Both blocks of memory, by the CRCs of their tensors.
+  Status Compare() {
+    CAISSON_ASSIGN_OR_RETURN(const auto a, saved_.Tensors());
+    CAISSON_ASSIGN_OR_RETURN(const auto b, loaded_.Tensors());
+    CAISSON_ASSIGN_OR_RETURN(OwnedStream stream,
+                             OwnedStream::Create(runtime_, kDevice));
+    std::vector<Buffer> copies;
+    for (size_t i = 0; i < a.size(); ++i) {
+      const Region& one = a[i].view->storage->region;
+      const Region& other = b[i].view->storage->region;
+      CAISSON_ASSIGN_OR_RETURN(Buffer here, Buffer::Allocate(one.bytes));
+      CAISSON_ASSIGN_OR_RETURN(Buffer there, Buffer::Allocate(one.bytes));
+      CAISSON_RETURN_IF_ERROR(
+          runtime_.Copy(here.data(), one.data, one.bytes, stream.get()));
+      CAISSON_RETURN_IF_ERROR(
+          runtime_.Copy(there.data(), other.data, one.bytes, stream.get()));
+      CAISSON_RETURN_IF_ERROR(runtime_.Synchronize(stream.get()));
+      if (std::ranges::equal(here.bytes(), there.bytes())) continue;
+      std::printf("WRONG bytes of %s\n", Join(a[i].path).c_str());
+      right_ = false;
+    }
+    return Status::Ok();
+  }
+
+  const Options options_;
+  DeviceRuntime& runtime_;
+  Engine engine_;
+  State saved_;
+  State loaded_;
+  DeviceBuffer from_;
+  DeviceBuffer into_;
+  double d2h_ = 0;  // GB/s
+  double h2d_ = 0;
+  bool right_ = true;
+  nlohmann::json rows_ = nlohmann::json::array();
+};
+
+Result<bool> Run(const Options& options) {
+  CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, CudaRuntime());
+  CAISSON_ASSIGN_OR_RETURN(Engine engine, Engine::Create());
+  DeviceBench bench(options, *runtime, std::move(engine));
+  CAISSON_RETURN_IF_ERROR(bench.Run());
+  if (!options.out.empty()) {
+    std::ofstream(options.out) << bench.rows().dump(1) << '\n';
+  }
+  return bench.right();
+}
+
+Options Parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const size_t equals = argument.find('=');
+    const std::string value(
+        equals == argument.npos ? "" : argument.substr(equals + 1));
+    const std::string_view name = argument.substr(0, equals);
+    if (name == "--dir") options.directory = value;
+    if (name == "--rounds") options.rounds = std::atoi(value.c_str());
+    if (name == "--size") {
+      options.bytes = static_cast<uint64_t>(std::atoll(value.c_str())) << 20;
+    }
+    if (name == "--out") options.out = value;
+  }
+  return options;
+}
+
+}  // namespace
+}  // namespace caisson::bench
+
+int main(int argc, char** argv) {
+  const auto right = caisson::bench::Run(caisson::bench::Parse(argc, argv));
+  if (!right.has_value()) {
+    std::fprintf(stderr, "device_bench: %s\n",
+                 std::string(right.error().message()).c_str());
+    return 2;
+  }
+  return *right ? 0 : 1;
+}
