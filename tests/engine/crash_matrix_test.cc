@@ -35,7 +35,9 @@ Status SaveByUring(FileSystem& files, const State& state,
   auto& faults = dynamic_cast<FaultFileSystem&>(files);
   Profile profile = state.profile;
   profile.prefix = "archive";
-  CAISSON_ASSIGN_OR_RETURN(const auto parts, PartsOf(state, path, profile));
+  CAISSON_ASSIGN_OR_RETURN(const SavePlan plan,
+                           PlanSave(state, path, profile, {}));
+  PartStream& parts = *plan.files.front().parts;
   CAISSON_ASSIGN_OR_RETURN(StagingPool pool, StagingPool::Create(4096, 3));
   CAISSON_ASSIGN_OR_RETURN(const auto workers,
                            WorkerPool::Create(2, Priority::kNormal));
@@ -48,7 +50,7 @@ Status SaveByUring(FileSystem& files, const State& state,
   if (direct) static_cast<void>(file.file().SetDirect(true));
   StageTimes stages;
   CAISSON_RETURN_IF_ERROR(
-      SaveParts(*parts, file.file(), {pool, *workers, queue}, {}, &stages)
+      SaveParts(parts, file.file(), {pool, *workers, queue}, {}, &stages)
           .status());
   return file.Commit();
 }
