@@ -225,10 +225,9 @@ class DeviceRun {
       of.window->status = source_.Corrupt(of.window->offset + **arrival.read,
                                           "tensors", "the file ended");
     }
-    if (!of.window->status.ok() || stopped_) {
-      if (of.window->status.ok()) {
-        of.window->status = Status::Cancelled("not read");
-      }
+    // What was read is brought after an error elsewhere too: a task takes the
+    // status of its first window that failed, which shall be that error.
+    if (!of.window->status.ok()) {
       arrivals_.Add({.of = of});
       return;
     }
