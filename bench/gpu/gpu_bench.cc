@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bench/gpu/gpu_clock.h"
+#include "bench/gpu/gpu_main.h"
 #include "bench/gpu/read_peer.h"
 #include "caisson/crc32.h"
 #include "core/device/buffer.h"
@@ -392,19 +393,15 @@ Result<bool> Run(const Options& options) {
 
 Options Parse(int argc, char** argv) {
   Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    const size_t equals = argument.find('=');
-    const std::string value(
-        equals == argument.npos ? "" : argument.substr(equals + 1));
-    const std::string_view name = argument.substr(0, equals);
-    if (name == "--device") options.device = std::atoi(value.c_str());
-    if (name == "--rounds") options.rounds = std::atoi(value.c_str());
-    if (name == "--scale") {
-      options.bytes = static_cast<size_t>(std::atoll(value.c_str())) << 20;
-    }
-    if (name == "--out") options.out = value;
-  }
+  ParseOptions(
+      argc, argv, [&](std::string_view name, const std::string& value) {
+        if (name == "device") options.device = std::atoi(value.c_str());
+        if (name == "rounds") options.rounds = std::atoi(value.c_str());
+        if (name == "scale") {
+          options.bytes = static_cast<size_t>(std::atoi(value.c_str())) << 20;
+        }
+        if (name == "out") options.out = value;
+      });
   return options;
 }
 
@@ -412,11 +409,6 @@ Options Parse(int argc, char** argv) {
 }  // namespace caisson::bench
 
 int main(int argc, char** argv) {
-  const auto right = caisson::bench::Run(caisson::bench::Parse(argc, argv));
-  if (!right.has_value()) {
-    std::fprintf(stderr, "gpu_bench: %s\n",
-                 std::string(right.error().message()).c_str());
-    return 2;
-  }
-  return *right ? 0 : 1;
+  using namespace caisson::bench;
+  return ExitStatus("gpu_bench", Run(Parse(argc, argv)));
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "caisson/engine.h"
-#include "core/device/device_runtime.h"
+#include "tests/engine/cuda_case.h"
 #include "tests/engine/state_files.h"
 
 namespace caisson {
@@ -19,18 +19,9 @@ namespace {
 using testing::HasSubstr;
 
 constexpr size_t kMiB = size_t{1} << 20;
-const Device kDevice = Device::Cuda(0);
 
-class CudaLoad : public testing::Test {
+class CudaLoad : public CudaCase {
  protected:
-  void SetUp() override {
-    const auto runtime = CudaRuntime();
-    if (!runtime.has_value()) GTEST_SKIP() << runtime.error().ToString();
-    runtime_ = *runtime;
-    const auto memory = runtime_->MemoryOf(kDevice);
-    if (!memory.has_value()) GTEST_SKIP() << memory.error().ToString();
-  }
-
   // The bytes of every tensor, brought to the host.
   std::vector<ByteVector> Gathered(const State& state) {
     std::vector<ByteVector> all;
@@ -41,8 +32,8 @@ class CudaLoad : public testing::Test {
       ByteVector bytes(region.bytes);
       if (region.bytes > 0) {
         CAISSON_EXPECT_OK(runtime_->Copy(bytes.data(), region.data,
-                                         region.bytes, {kDevice, {}}));
-        CAISSON_EXPECT_OK(runtime_->Synchronize(DeviceStream{kDevice, {}}));
+                                         region.bytes, stream_.get()));
+        CAISSON_EXPECT_OK(runtime_->Synchronize(stream_.get()));
       }
       all.push_back(PlainGather(bytes, *tensor.view));
     }
@@ -62,8 +53,6 @@ class CudaLoad : public testing::Test {
     }
     return state;
   }
-
-  DeviceRuntime* runtime_ = nullptr;
 };
 
 TEST_F(CudaLoad, BringsTheBytesOfAHostLoad) {
@@ -119,9 +108,11 @@ TEST_F(CudaLoad, SavesAndLoadsInPlace) {
     const ByteVector zeros(region.bytes);
     if (region.bytes == 0) continue;
     CAISSON_ASSERT_OK(
-        runtime_->Copy(region.data, zeros.data(), region.bytes, {kDevice, {}}));
+        runtime_->Copy(region.data, zeros.data(), region.bytes, stream_.get()));
   }
-  CAISSON_ASSERT_OK(engine.LoadInto(scratch / "there.pt", there));
+  LoadIntoOptions into;
+  into.streams = {stream_.get()};
+  CAISSON_ASSERT_OK(engine.LoadInto(scratch / "there.pt", there, into));
   EXPECT_TRUE(Gathered(there) == before);
 }
 

@@ -11,7 +11,7 @@
 
 #include "caisson/engine.h"
 #include "core/device/device_handles.h"
-#include "core/device/device_runtime.h"
+#include "tests/engine/cuda_case.h"
 #include "tests/engine/state_files.h"
 
 namespace caisson {
@@ -20,19 +20,9 @@ namespace {
 using testing::IsEmpty;
 
 constexpr size_t kMiB = size_t{1} << 20;
-const Device kDevice = Device::Cuda(0);
 
-class CudaSave : public testing::Test {
+class CudaSave : public CudaCase {
  protected:
-  void SetUp() override {
-    const auto runtime = CudaRuntime();
-    if (!runtime.has_value()) GTEST_SKIP() << runtime.error().ToString();
-    runtime_ = *runtime;
-    auto stream = OwnedStream::Create(*runtime_, kDevice);
-    if (!stream.has_value()) GTEST_SKIP() << stream.error().ToString();
-    stream_ = std::move(*stream);
-  }
-
   // Adds a tensor to both states; its bytes come in the order of stream_.
   void Add(const std::string& name, DType dtype, int64_t elems, uint64_t seed) {
     const TensorView here = RandomTensor(dtype, {elems}, seed);
@@ -99,8 +89,6 @@ class CudaSave : public testing::Test {
     return options;
   }
 
-  DeviceRuntime* runtime_ = nullptr;
-  OwnedStream stream_;
   State host_;
   State there_;
   std::vector<StorageHandle> storages_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same tensors in host memory and on fake devices, for tests of saves.
+// The same tensors in host memory and on fake devices, for tests of saves
+// and loads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,12 +16,29 @@
 #include <vector>
 
 #include "caisson/engine.h"
+#include "core/engine/engine_impl.h"
 #include "core/formats/format.h"
 #include "tests/engine/part_script.h"
 #include "tests/engine/state_files.h"
 #include "tests/support/fake_device.h"
 
 namespace caisson {
+
+inline constexpr size_t kKiB = 1024;
+
+inline EngineOptions Sizes(size_t window, size_t windows, size_t threads = 2) {
+  EngineOptions options;
+  options.window_bytes = window;
+  options.pool_bytes = window * windows;
+  options.threads = threads;
+  return options;
+}
+
+inline Engine MakeEngine(FakeDevices& fake, const EngineOptions& options) {
+  auto engine = Engine::Impl::Make(options, FileSystem::Posix(), fake);
+  EXPECT_THAT(engine.status(), IsOk());
+  return std::move(*engine);
+}
 
 // A storage with the bytes of `storage` on `device`.
 inline StorageHandle Uploaded(FakeDevices& fake, Device device,

@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "core/engine/engine_impl.h"
 #include "tests/engine/device_case.h"
 
 namespace caisson {
@@ -21,22 +20,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr size_t kKiB = 1024;
-
-EngineOptions Sizes(size_t window, size_t windows, size_t threads = 2) {
-  EngineOptions options;
-  options.window_bytes = window;
-  options.pool_bytes = window * windows;
-  options.threads = threads;
-  return options;
-}
-
-Engine MakeEngine(FakeDevices& fake, const EngineOptions& options) {
-  auto engine = Engine::Impl::Make(options, FileSystem::Posix(), fake);
-  EXPECT_THAT(engine.status(), IsOk());
-  return std::move(*engine);
-}
 
 // A state that was loaded, with its tensors in host memory.
 State Downloaded(FakeDevices& fake, const State& state, Device device) {
@@ -285,6 +268,35 @@ TEST(DeviceLoad, ReadsRequestsAndBlocks) {
                          AllOf(HasSubstr("cuda:0"), HasSubstr("Engine"))));
   }
   ExpectClean(fake);
+}
+
+TEST(DeviceLoad, ReadsSafetensorsWholeAndSharded) {
+  std::mt19937 random(9);
+  for (const uint64_t shard_bytes : {uint64_t{0}, uint64_t{20'000}}) {
+    FakeDevices fake;
+    {
+      const State state = RandomState(random);
+      const ScratchDirectory scratch;
+      Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 3));
+      SaveOptions save = QuickSave();
+      save.format.drop = true;  // the step
+      save.format.shard_bytes = shard_bytes;
+      CAISSON_ASSERT_OK(
+          engine.Save(state, scratch / "m.safetensors", save).status());
+      const std::string path =
+          scratch /
+          (shard_bytes == 0 ? "m.safetensors" : "m.safetensors.index.json");
+      CAISSON_ASSERT_OK_AND_ASSIGN(const State here, engine.Load(path));
+      LoadOptions options;
+      options.device = Device::Cuda(0);
+      LoadReport report;
+      CAISSON_ASSERT_OK_AND_ASSIGN(const State there,
+                                   engine.Load(path, options, {}, &report));
+      EXPECT_EQ(GatheredThere(fake, there), Gathered(here));
+      EXPECT_EQ(report.device.bytes, report.tensor_bytes);
+    }
+    ExpectClean(fake);
+  }
 }
 
 TEST(DeviceLoad, FindsDamageAndNamesIt) {

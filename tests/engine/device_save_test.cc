@@ -14,7 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/engine/engine_impl.h"
 #include "tests/engine/device_case.h"
 
 namespace caisson {
@@ -24,22 +23,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr size_t kKiB = 1024;
-
-EngineOptions Sizes(size_t window, size_t windows, size_t threads = 2) {
-  EngineOptions options;
-  options.window_bytes = window;
-  options.pool_bytes = window * windows;
-  options.threads = threads;
-  return options;
-}
-
-Engine MakeEngine(FakeDevices& fake, const EngineOptions& options) {
-  auto engine = Engine::Impl::Make(options, FileSystem::Posix(), fake);
-  EXPECT_THAT(engine.status(), IsOk());
-  return std::move(*engine);
-}
 
 // Overwrites every storage of `twins` on its device, in its default stream.
 void Overwrite(FakeDevices& fake, const Twins& twins) {
@@ -88,6 +71,34 @@ TEST(DeviceSave, WritesTheFileOfTheSameTensorsInHostMemory) {
         }
       }
     }
+  }
+}
+
+TEST(DeviceSave, WritesTheSafetensorsFileOfHostMemory) {
+  std::mt19937 random(8);
+  for (const uint64_t shard_bytes : {uint64_t{0}, uint64_t{20'000}}) {
+    FakeDevices fake({.devices = 2, .seed = random()});
+    {
+      const Twins twins = RandomTwins(random, fake, {.devices = 2, .host = 1});
+      const ScratchDirectory here(MemoryRoot());
+      const ScratchDirectory there(MemoryRoot());
+      SaveOptions options = QuickSave();
+      options.format.drop = true;  // the step
+      options.format.shard_bytes = shard_bytes;
+      Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 3));
+      CAISSON_ASSERT_OK(
+          engine.Save(twins.host, here / "m.safetensors", options).status());
+      CAISSON_ASSERT_OK_AND_ASSIGN(
+          const SaveReport report,
+          engine.Save(twins.there, there / "m.safetensors", options));
+      EXPECT_GT(report.device.bytes, 0u);
+      ASSERT_EQ(here.Names(), there.Names());
+      EXPECT_EQ(here.Names().size() > 1, shard_bytes > 0);
+      for (const std::string& name : here.Names()) {
+        EXPECT_TRUE(Content(here / name) == Content(there / name)) << name;
+      }
+    }
+    ExpectClean(fake);
   }
 }
 

@@ -32,6 +32,12 @@ Status DeviceLanes::Transform(const Step& step, std::span<const Job> jobs) {
                             work_.get().stream);
 }
 
+Status DeviceLanes::CopyNow(std::byte* dst, const std::byte* src,
+                            size_t bytes) {
+  CAISSON_RETURN_IF_ERROR(runtime_.Copy(dst, src, bytes, copies_.get()));
+  return runtime_.Synchronize(copies_.get());
+}
+
 void DeviceLanes::Quiesce() {
   static_cast<void>(runtime_.Synchronize(copies_.get()));
   static_cast<void>(runtime_.Synchronize(work_.get()));

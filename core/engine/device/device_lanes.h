@@ -3,8 +3,8 @@
 // The streams on which bytes cross between one device and the host: one for
 // copies, one for kernels, and what those need.
 //
-// Thread safety: TakeSlot() and ReturnSlot() may be called on many threads at
-// once; the rest on one that submits.
+// Thread safety: TakeSlot(), ReturnSlot() and CopyNow() may be called on many
+// threads at once; the rest on one that submits.
 #pragma once
 
 #include <mutex>
@@ -18,10 +18,22 @@
 #include "core/device/device_handles.h"
 #include "core/device/device_runtime.h"
 #include "core/engine/device/device_order.h"
+#include "core/engine/device/pinned_windows.h"
 #include "core/engine/device/staging_slot.h"
+#include "core/engine/worker_pool.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
+
+// What moves bytes between one device and the host, whichever way. REQUIRES:
+// all of it outlives who works with it.
+struct DeviceSetting {
+  DeviceRuntime& runtime;
+  const KernelTable& kernels;       // of the device
+  const KernelTable& host_kernels;  // of the host
+  WorkerPool& workers;              // for what the device cannot do
+  PinnedWindows* pinned;            // null: no window is pinned
+};
 
 class DeviceLanes {
  public:
@@ -52,6 +64,10 @@ class DeviceLanes {
   // In the order of kernels(). REQUIRES: no_scratch() is empty, at most
   // kBatchJobs.
   Status Transform(const Step& step, std::span<const Job> jobs);
+
+  // Copies to or from any memory of the host, in the order of copies(), and
+  // waits for that.
+  Status CopyNow(std::byte* dst, const std::byte* src, size_t bytes);
 
   // Waits until the device does nothing of ours.
   void Quiesce();

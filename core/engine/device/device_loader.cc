@@ -41,7 +41,7 @@ struct DeviceLoader::Task {
 };
 
 Result<std::unique_ptr<DeviceLoader>> DeviceLoader::Create(
-    const Setting& setting, Device device, DeviceOrder& order) {
+    const DeviceSetting& setting, Device device, DeviceOrder& order) {
   std::unique_ptr<DeviceLoader> loader(new DeviceLoader(setting, device));
   CAISSON_RETURN_IF_ERROR(loader->lanes_.Open(order));
   CAISSON_ASSIGN_OR_RETURN(loader->waiter_,
@@ -78,8 +78,8 @@ void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
   if (!obstacle.empty()) {
     {
       const std::lock_guard hold(lock_);
-      host_bytes_ += BytesOf(task->window.parts);
-      host_reason_ = obstacle;
+      report_.host_bytes += BytesOf(task->window.parts);
+      report_.host_reason = obstacle;
     }
     setting_.workers.Run(
         [this, task] { Finish(*task, BringByHost(task->window)); });
@@ -186,28 +186,10 @@ void DeviceLoader::Finish(Task& task, const Status& status) {
   task.done(status);  // after which this object may go
 }
 
-Status DeviceLoader::Put(std::byte* dst, std::span<const std::byte> src) {
-  const std::lock_guard hold(put_lock_);
-  CAISSON_RETURN_IF_ERROR(
-      lanes_.runtime().Copy(dst, src.data(), src.size(), lanes_.copies()));
-  return lanes_.runtime().Synchronize(lanes_.copies());
-}
-
-Status DeviceLoader::Fetch(const std::byte* src, std::span<std::byte> dst) {
-  const std::lock_guard hold(put_lock_);
-  CAISSON_RETURN_IF_ERROR(
-      lanes_.runtime().Copy(dst.data(), src, dst.size(), lanes_.copies()));
-  return lanes_.runtime().Synchronize(lanes_.copies());
-}
-
-uint64_t DeviceLoader::host_bytes() const {
+void DeviceLoader::AddTo(DeviceLoadReport& report) const {
   const std::lock_guard hold(lock_);
-  return host_bytes_;
-}
-
-std::string DeviceLoader::host_reason() const {
-  const std::lock_guard hold(lock_);
-  return host_reason_;
+  report.host_bytes += report_.host_bytes;
+  if (!report_.host_reason.empty()) report.host_reason = report_.host_reason;
 }
 
 }  // namespace caisson

@@ -13,8 +13,8 @@
 //
 // One thread submits, another waits for what was submitted, in order.
 //
-// Thread safety: Bring() and Put() may be called on many threads at once;
-// callbacks come from others.
+// Thread safety: Bring(), Put() and Fetch() may be called on many threads at
+// once; callbacks come from others.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@
 #include <span>
 #include <string>
 
+#include "caisson/report.h"
 #include "core/engine/device/device_lanes.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/device/pinned_windows.h"
@@ -36,15 +37,6 @@ namespace caisson {
 
 class DeviceLoader {
  public:
-  // What a loader works with; all of it outlives the loader.
-  struct Setting {
-    DeviceRuntime& runtime;
-    const KernelTable& kernels;       // of the device
-    const KernelTable& host_kernels;  // of the host
-    WorkerPool& workers;              // for what the device cannot do
-    PinnedWindows* pinned;            // null: no window is pinned
-  };
-
   // A window in staging memory, which holds the file from `offset` on.
   struct Window {
     std::span<std::byte> image;
@@ -55,9 +47,8 @@ class DeviceLoader {
   // Everything it will write comes after `order`.
   //
   // Errors: those of the runtime; kUnavailable without threads.
-  static Result<std::unique_ptr<DeviceLoader>> Create(const Setting& setting,
-                                                      Device device,
-                                                      DeviceOrder& order);
+  static Result<std::unique_ptr<DeviceLoader>> Create(
+      const DeviceSetting& setting, Device device, DeviceOrder& order);
 
   // Waits until what was given to it is done, on the device too.
   ~DeviceLoader();
@@ -76,20 +67,22 @@ class DeviceLoader {
   void Bring(const Window& window, std::function<void(Status)> done);
 
   // Copies from any memory of the host, and waits for that.
-  Status Put(std::byte* dst, std::span<const std::byte> src);
+  Status Put(std::byte* dst, std::span<const std::byte> src) {
+    return lanes_.CopyNow(dst, src.data(), src.size());
+  }
 
   // Copies to any memory of the host, after what was put; waits for that.
-  Status Fetch(const std::byte* src, std::span<std::byte> dst);
+  Status Fetch(const std::byte* src, std::span<std::byte> dst) {
+    return lanes_.CopyNow(dst.data(), src, dst.size());
+  }
 
-  // Bytes of windows whose CRCs, swaps and conversions the host had to do, and
-  // why it did last.
-  uint64_t host_bytes() const;
-  std::string host_reason() const;
+  // Adds what the host had to do so far, and why.
+  void AddTo(DeviceLoadReport& report) const;
 
  private:
   struct Task;
 
-  explicit DeviceLoader(const Setting& setting, Device device)
+  DeviceLoader(const DeviceSetting& setting, Device device)
       : setting_(setting), lanes_(setting.runtime, setting.kernels, device) {}
 
   void Submit(const std::shared_ptr<Task>& task);
@@ -99,14 +92,12 @@ class DeviceLoader {
   Status BringByHost(const Window& window);
   void Finish(Task& task, const Status& status);
 
-  const Setting setting_;
+  const DeviceSetting setting_;
   DeviceLanes lanes_;
   std::string no_crcs_;  // why no slot has room for CRCs; of the submitter
-  std::mutex put_lock_;  // of who copies on the lane outside of the submitter
 
   mutable std::mutex lock_;
-  uint64_t host_bytes_ = 0;  // guarded by lock_
-  std::string host_reason_;  // guarded by lock_
+  DeviceLoadReport report_;  // guarded by lock_
 
   std::unique_ptr<WorkerPool> waiter_;
   std::unique_ptr<WorkerPool> submitter_;  // ends first: it feeds the other

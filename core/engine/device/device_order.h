@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a save waits for: the work that the streams of the caller had when it
-// began.
+// What a save or load waits for: the work that the streams of the caller had
+// when it began.
 //
 // Thread safety: one thread at a time.
 #pragma once

@@ -187,12 +187,6 @@ void DeviceStager::Finish(Task& task) {
   task.done();  // after which this object may go
 }
 
-Status DeviceStager::Fetch(const std::byte* src, std::span<std::byte> dst) {
-  CAISSON_RETURN_IF_ERROR(
-      setting_.runtime.Copy(dst.data(), src, dst.size(), lanes_.copies()));
-  return setting_.runtime.Synchronize(lanes_.copies());
-}
-
 void DeviceStager::AddTo(DeviceSaveReport& report) const {
   const std::lock_guard hold(lock_);
   report.bytes += report_.bytes;

@@ -24,7 +24,7 @@
 #include <span>
 #include <string>
 
-#include "caisson/engine.h"
+#include "caisson/report.h"
 #include "core/device/device_runtime.h"
 #include "core/engine/device/device_lanes.h"
 #include "core/engine/device/device_order.h"
@@ -39,14 +39,8 @@ namespace caisson {
 
 class DeviceStager {
  public:
-  // What a stager works with; all of it outlives the stager.
-  struct Setting {
-    DeviceRuntime& runtime;
-    const KernelTable& kernels;       // of the device
-    const KernelTable& host_kernels;  // of the host
-    WorkerPool& workers;              // for what the device cannot do
-    PinnedWindows* pinned;            // null: no window is pinned
-    double bytes_per_second;          // 0: no limit
+  struct Setting : DeviceSetting {
+    double bytes_per_second;  // 0: no limit
     // Once true, what was not begun is not done. Asked on any thread.
     std::function<bool()> stopped;
   };
@@ -70,7 +64,9 @@ class DeviceStager {
              std::function<void()> done);
 
   // Copies a few bytes to any memory of the host; waits for them.
-  Status Fetch(const std::byte* src, std::span<std::byte> dst);
+  Status Fetch(const std::byte* src, std::span<std::byte> dst) {
+    return lanes_.CopyNow(dst.data(), src, dst.size());
+  }
 
   // Adds what was done so far.
   void AddTo(DeviceSaveReport& report) const;

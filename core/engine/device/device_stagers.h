@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "caisson/engine.h"
+#include "caisson/report.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/device/device_snapshot.h"
 #include "core/engine/device/device_stager.h"

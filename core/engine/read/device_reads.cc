@@ -330,10 +330,7 @@ Status DeviceReads::Run(const ByteSource& source, const File* direct,
 
 void DeviceReads::AddTo(DeviceLoadReport& report) const {
   report.bytes += bytes_;
-  for (const auto& [_, loader] : loaders_) {
-    report.host_bytes += loader->host_bytes();
-    if (report.host_reason.empty()) report.host_reason = loader->host_reason();
-  }
+  for (const auto& [_, loader] : loaders_) loader->AddTo(report);
 }
 
 }  // namespace caisson

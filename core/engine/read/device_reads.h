@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "caisson/engine.h"
+#include "caisson/report.h"
 #include "core/engine/device/device_loader.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/machinery.h"

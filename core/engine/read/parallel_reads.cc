@@ -410,37 +410,30 @@ Status ParallelReads::RunOnHost(const ByteSource& source,
 Status ParallelReads::RunOnDevices(const ByteSource& source,
                                    std::span<ReadTask> tasks,
                                    OnError on_error) {
-  const auto on_host = [](const ReadTask& task) {
-    return task.device.is_cpu();
-  };
   std::vector<ReadTask> here;
   std::vector<ReadTask> there;
-  for (ReadTask& task : tasks) {
-    task.status = Status::Cancelled("not read");
-    (on_host(task) ? here : there).push_back(task);
-    (on_host(task) ? here : there).back().status = Status::Ok();
+  for (const ReadTask& task : tasks) {
+    (task.device.is_cpu() ? here : there).push_back(task);
   }
-  const Status first = RunOnHost(source, here, on_error);
+  Status first = RunOnHost(source, here, on_error);
   for (const ReadTask& task : here) done_ += task.storage->bytes;
-  Status second;
-  const bool goes_on = first.ok() || on_error == OnError::kGoOn;
-  if (goes_on) {
-    second = devices_.Run(source, routes_.Of(source).direct(), there, on_error,
-                          report_.stages, [this](uint64_t bytes) {
-                            done_ += bytes;
-                            if (progress_) progress_(done_, total_);
-                          });
+  if (first.ok() || on_error == OnError::kGoOn) {
+    const Status second =
+        devices_.Run(source, routes_.Of(source).direct(), there, on_error,
+                     report_.stages, [this](uint64_t bytes) {
+                       done_ += bytes;
+                       if (progress_) progress_(done_, total_);
+                     });
+    if (first.ok()) first = second;
+  } else {
+    for (ReadTask& task : there) task.status = Status::Cancelled("not read");
   }
   auto next_here = here.begin();
   auto next_there = there.begin();
   for (ReadTask& task : tasks) {
-    if (on_host(task)) {
-      task = *next_here++;
-    } else if (goes_on) {
-      task = *next_there++;
-    }
+    task = task.device.is_cpu() ? *next_here++ : *next_there++;
   }
-  return first.ok() ? second : first;
+  return first;
 }
 
 }  // namespace caisson

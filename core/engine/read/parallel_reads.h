@@ -15,7 +15,7 @@
 #include <span>
 #include <utility>
 
-#include "caisson/engine.h"
+#include "caisson/report.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/device_reads.h"
 #include "core/engine/read/read_plan.h"
@@ -36,6 +36,9 @@ class ParallelReads final : public ReadExecutor {
         routes_(routes),
         progress_(std::move(progress)),
         devices_(machinery_, streams) {}
+
+  ParallelReads(const ParallelReads&) = delete;
+  ParallelReads& operator=(const ParallelReads&) = delete;
 
   void Expect(uint64_t bytes) override { total_ = bytes; }
   Status Run(const ByteSource& source, std::span<ReadTask> tasks,

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "caisson/engine.h"
+#include "caisson/report.h"
 #include "caisson/status.h"
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/machinery.h"

@@ -46,7 +46,7 @@ class LegacyParser {
   LegacyParser(const ByteSource& source, const ParseOptions& options)
       : source_(source),
         options_(options),
-        semantics_(TorchSemantics::Ids::kLegacy) {}
+        semantics_(PersistentIds::Form::kLegacy) {}
 
   Result<ParsedArchive> Run() {
     CAISSON_RETURN_IF_ERROR(CheckMagic());
