@@ -6,10 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/engine/device_case.h"
@@ -183,18 +185,47 @@ TEST(DeviceLoad, FillsTheTensorsOfAState) {
       Put(path, FileOf(twins.host));
       const auto expected = Gathered(twins.host);
       Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 1 + random() % 4));
-      // What the default stream had to do comes before, and is overwritten.
+      State there = twins.there;
+      CAISSON_ASSERT_OK(engine.LoadInto(path, there));
+      EXPECT_EQ(GatheredThere(fake, there), expected);
+    }
+    ExpectClean(fake);
+  }
+}
+
+// Whatever the streams had to do when the load was called is overwritten.
+TEST(DeviceLoad, ComesAfterTheWorkOfTheGivenStreams) {
+  for (const bool given : {false, true}) {
+    std::mt19937 random(5);
+    FakeDevices fake({.devices = 2});
+    {
+      const Twins twins = RandomTwins(random, fake, {.devices = 2, .host = 0});
+      const ScratchDirectory scratch;
+      const std::string path = scratch / "archive.pt";
+      Put(path, FileOf(twins.host));
+      Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 4));
+      LoadIntoOptions options;
+      // Without streams, the default stream of each device.
+      DeviceStream stream = {Device::Cuda(0), {}};
+      if (given) {
+        stream = fake.MakeStream(Device::Cuda(1));
+        options.streams = {stream};
+      }
       for (const StorageHandle& storage : twins.storages) {
         const Region region = storage->region;
-        if (region.bytes == 0) continue;
-        fake.Enqueue({region.device, {}}, [&fake, region] {
+        if (region.bytes == 0 || (!given && region.device != stream.device)) {
+          continue;
+        }
+        fake.Enqueue(stream, [&fake, region] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
           std::ranges::fill(fake.Alias(region.data, region.bytes),
                             std::byte{0xEE});
         });
       }
       State there = twins.there;
-      CAISSON_ASSERT_OK(engine.LoadInto(path, there));
-      EXPECT_EQ(GatheredThere(fake, there), expected);
+      CAISSON_ASSERT_OK(engine.LoadInto(path, there, options));
+      fake.AwaitAll();
+      EXPECT_EQ(GatheredThere(fake, there), Gathered(twins.host));
     }
     ExpectClean(fake);
   }
