@@ -23,11 +23,8 @@ Result<size_t> DeviceStagers::PlaceOf(Device device) {
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* const kernels,
                            machinery_.devices.Kernels(device));
   const DeviceStager::Setting setting = {
-      *runtime,
-      *kernels,
-      host_kernels_,
-      machinery_.workers,
-      machinery_.pinned,
+      {*runtime, *kernels, host_kernels_, machinery_.workers,
+       machinery_.pinned},
       setting_.bytes_per_second,
       [this] { return stopped_ || (cancelled_ != nullptr && *cancelled_); }};
   DeviceOrder& order = setting_.order == nullptr ? own_order_ : *setting_.order;
