@@ -106,6 +106,7 @@ build() {
   shift
   if command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    export CMAKE_CUDA_COMPILER_LAUNCHER=ccache
     export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # hits in other clones too
   fi
   (cd "$root" && cmake --preset "$preset" &&
