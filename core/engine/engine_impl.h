@@ -22,6 +22,7 @@
 #include "core/engine/device/devices.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/read_task.h"
+#include "core/engine/source/source_storages.h"
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"
 #include "core/engine/write/save_pipeline.h"
@@ -92,6 +93,10 @@ class Engine::Impl {
 
   // What a save that begins now comes after, as far as its options say.
   Result<DeviceOrder> NoteStreams(const SaveOptions& options);
+
+  // `source`: what reads options.source; null if there is none.
+  Result<SaveReport> Save(const State& state, const std::string& path,
+                          const SaveOptions& options, SourceStorages* source);
 
   Result<SaveReport> Write(PartStream& parts, const std::string& path,
                            const SaveOptions& options, Priority priority,

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Engine::Save and SaveAsync: one after the other, through one pipeline.
+#include <algorithm>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
+#include "core/engine/read/parallel_reads.h"
+#include "core/engine/read/read_route.h"
+#include "core/engine/read/reader_impl.h"
+#include "core/engine/source/source_parts.h"
+#include "core/engine/source/source_storages.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/state_parts.h"
 #include "core/engine/write/state_places.h"
 
 namespace caisson {
 namespace {
+
+// What a source is read into: small beside a pool, and enough to keep a disk
+// busy.
+constexpr size_t kSourceWindow = size_t{2} << 20;
+constexpr size_t kSourceWindows = 4;
 
 // Takes the space now, so that a disk that is too full is found before the
 // first byte and not after the last. The file gets its size too: writes within
@@ -195,6 +206,31 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
 Result<SaveReport> Engine::Impl::Save(const State& state,
                                       const std::string& path,
                                       const SaveOptions& options) {
+  if (options.source == nullptr) return Save(state, path, options, nullptr);
+  CAISSON_ASSIGN_OR_RETURN(const Machinery shared,
+                           MachineryFor(Priority::kNormal));
+  // Windows of its own: those of the pool wait for what is read into these.
+  CAISSON_ASSIGN_OR_RETURN(
+      StagingPool windows,
+      StagingPool::Create(std::min(kSourceWindow, options_.window_bytes),
+                          kSourceWindows));
+  const Machinery machinery{windows, shared.workers, shared.queue, devices_};
+  ReadRoutes routes(options_.direct);
+  ParallelReads reads(machinery, routes, {}, {});
+  SourceStorages source(Reader::Impl::Of(*options.source), reads);
+  const FormatOptions& format = options.format;
+  if ((format.format ? format.format : FormatOf(path)) ==
+      FileFormat::kPyTorch) {
+    return Save(state, path, options, &source);
+  }
+  CAISSON_ASSIGN_OR_RETURN(const State dense, source.LoadStrided(state));
+  return Save(dense, path, options, &source);
+}
+
+Result<SaveReport> Engine::Impl::Save(const State& state,
+                                      const std::string& path,
+                                      const SaveOptions& options,
+                                      SourceStorages* source) {
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
   CAISSON_ASSIGN_OR_RETURN(
@@ -206,7 +242,12 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   hooks.devices.order = &order;
   SaveReport all;
   all.dropped = std::move(plan.dropped);
-  for (const PlannedFile& file : plan.files) {
+  for (PlannedFile& file : plan.files) {
+    if (source != nullptr) {
+      CAISSON_ASSIGN_OR_RETURN(
+          file.parts, SourceParts::Create(std::move(file.parts), *source,
+                                          options_.window_bytes));
+    }
     const Result<SaveReport> one =
         Write(*file.parts, file.path, options, Priority::kNormal, hooks);
     if (!one) return Naming(one.error(), state, file.path, devices_);
@@ -258,6 +299,10 @@ Result<SaveReport> Engine::Impl::WriteAsync(
 Result<Ticket> Engine::Impl::SaveAsync(const State& state,
                                        const std::string& path,
                                        const AsyncOptions& options) {
+  if (options.save.source != nullptr) {
+    return Status::InvalidArgument(
+        path + ": an asynchronous save of what lies in a file");
+  }
   CAISSON_RETURN_IF_ERROR(
       TakeUnobserved().WithContext("an earlier save failed"));
   auto shared = std::make_shared<Ticket::Shared>();

@@ -117,6 +117,7 @@ class SavePipeline {
       event.bytes = whole;
       current_->events.push_back(event);
       fills.push_back({how.step, &src[at], event.at, whole, 0});
+      if (piece.held) current_->held.push_back(piece.storage);
       current_->used += whole;
       at += whole;
     }
@@ -170,8 +171,8 @@ class SavePipeline {
     const size_t bytes = literal.bytes;
     const size_t index = facts_.AddDeferred(std::move(literal));
     size_t from = 0;
-    while (from < bytes) {
-      CAISSON_RETURN_IF_ERROR(NeedRoom());
+    do {
+      if (bytes > 0 || current_ == nullptr) CAISSON_RETURN_IF_ERROR(NeedRoom());
       WindowEvent event;
       event.kind = WindowEvent::Kind::kDeferred;
       event.index = index;
@@ -181,7 +182,7 @@ class SavePipeline {
       current_->events.push_back(event);
       current_->used += event.bytes;
       from += event.bytes;
-    }
+    } while (from < bytes);
     return Status::Ok();
   }
 
@@ -244,7 +245,9 @@ class SavePipeline {
     const bool literals_only = window->unfilled == 0;
     if (literals_only) ++window->unfilled;
     const auto done = [this, window] {
-      if (--window->unfilled == 0) arrivals_.Add({window, std::nullopt});
+      if (--window->unfilled > 0) return;
+      window->held.clear();
+      arrivals_.Add({window, std::nullopt});
     };
     // Who is last may be done with the window, and with it its places.
     const size_t count = places.size();
