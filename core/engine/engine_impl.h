@@ -26,6 +26,7 @@
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"
 #include "core/engine/write/save_pipeline.h"
+#include "core/engine/write/state_parts.h"
 #include "core/formats/format.h"
 #include "core/io/atomic_file.h"
 #include "core/io/file_system.h"
@@ -102,8 +103,14 @@ class Engine::Impl {
                            const SaveOptions& options, Priority priority,
                            SaveHooks hooks);
 
+  // All files of `plan`, one after the other. `hooks` are those of one file.
+  // Sets `failed`, unless null, to the path of the file that failed.
+  Result<SaveReport> WriteAll(const SavePlan& plan, const SaveOptions& options,
+                              Priority priority, const SaveHooks& hooks,
+                              std::string* failed);
+
   // An asynchronous save, on its own thread.
-  Result<SaveReport> WriteAsync(PartStream& parts, const std::string& path,
+  Result<SaveReport> WriteAsync(const SavePlan& plan,
                                 const AsyncOptions& options,
                                 std::span<const StorageHandle> storages,
                                 DeviceOrder order, Ticket::Shared& shared);

@@ -179,11 +179,6 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
     report.staged_seconds = watch.seconds();
     if (staged) staged();
   };
-  const std::function<void(uint64_t)> written = std::move(hooks.written);
-  hooks.written = [&](uint64_t bytes) {
-    if (written) written(bytes);
-    if (options.progress) options.progress({bytes, bound, watch.seconds()});
-  };
   CAISSON_ASSIGN_OR_RETURN(
       const PartTotals totals,
       SaveParts(parts, file.file(), machinery, hooks, &report.stages));
@@ -240,32 +235,64 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
   SaveHooks hooks;
   hooks.devices.order = &order;
-  SaveReport all;
-  all.dropped = std::move(plan.dropped);
   for (PlannedFile& file : plan.files) {
-    if (source != nullptr) {
-      CAISSON_ASSIGN_OR_RETURN(
-          file.parts, SourceParts::Create(std::move(file.parts), *source,
-                                          options_.window_bytes));
-    }
+    if (source == nullptr) break;
+    CAISSON_ASSIGN_OR_RETURN(file.parts,
+                             SourceParts::Create(std::move(file.parts), *source,
+                                                 options_.window_bytes));
+  }
+  const uint64_t total = plan.BytesBound();
+  if (options.progress) {
+    hooks.written = [&](uint64_t bytes) {
+      options.progress({bytes, total, watch.seconds()});
+    };
+  }
+  std::string failed;
+  Result<SaveReport> report =
+      WriteAll(plan, options, Priority::kNormal, hooks, &failed);
+  if (!report) return Naming(report.error(), state, failed, devices_);
+  report->seconds = watch.seconds();
+  return report;
+}
+
+Result<SaveReport> Engine::Impl::WriteAll(const SavePlan& plan,
+                                          const SaveOptions& options,
+                                          Priority priority,
+                                          const SaveHooks& hooks,
+                                          std::string* failed) {
+  SaveReport all;
+  all.dropped = plan.dropped;
+  for (const PlannedFile& file : plan.files) {
+    SaveHooks of_file = hooks;
+    of_file.written = [&](uint64_t bytes) {
+      if (hooks.written) hooks.written(all.file_bytes + bytes);
+    };
+    if (&file != &plan.files.back()) of_file.staged = nullptr;
     const Result<SaveReport> one =
-        Write(*file.parts, file.path, options, Priority::kNormal, hooks);
-    if (!one) return Naming(one.error(), state, file.path, devices_);
+        Write(*file.parts, file.path, options, priority, std::move(of_file));
+    if (!one) {
+      if (failed != nullptr) *failed = file.path;
+      return one;
+    }
     Add(*one, &all);
   }
-  all.seconds = watch.seconds();
   return all;
 }
 
 Result<SaveReport> Engine::Impl::WriteAsync(
-    PartStream& parts, const std::string& path, const AsyncOptions& options,
+    const SavePlan& plan, const AsyncOptions& options,
     std::span<const StorageHandle> storages, DeviceOrder order,
     Ticket::Shared& shared) {
   const Stopwatch watch;
   SaveHooks hooks;
   hooks.cancelled = &shared.cancelled();
   hooks.staged = [&] { shared.SetStaged(); };
-  hooks.written = [&](uint64_t bytes) { shared.SetWritten(bytes); };
+  const uint64_t total = plan.BytesBound();
+  hooks.written = [&](uint64_t bytes) {
+    shared.SetWritten(bytes);
+    const ProgressCallback& progress = options.save.progress;
+    if (progress) progress({bytes, total, watch.seconds()});
+  };
   hooks.devices.order = &order;
   DeviceSnapshot snapshot;
   std::string no_snapshot;
@@ -286,8 +313,9 @@ Result<SaveReport> Engine::Impl::WriteAsync(
     }
   }
   Result<SaveReport> report =
-      Write(parts, path, options.save, Priority::kBatch, hooks);
+      WriteAll(plan, options.save, Priority::kBatch, hooks, nullptr);
   if (!report) return report;
+  report->seconds = watch.seconds();
   if (hooks.devices.snapshot != nullptr) {
     report->staged_seconds = snapshot_seconds;
   }
@@ -326,11 +354,7 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   CAISSON_ASSIGN_OR_RETURN(
       SavePlan plan,
       PlanSave(state, path, options.save.profile, options.save.format));
-  if (plan.files.size() != 1) {
-    return Status::Unsupported(path + ": an asynchronous save of " +
-                               std::to_string(plan.files.size()) + " files");
-  }
-  std::shared_ptr<PartStream> parts = std::move(plan.files.front().parts);
+  auto kept = std::make_shared<SavePlan>(std::move(plan));
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder noted, NoteStreams(options.save));
   for (const Device device : places.devices) {
     CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, devices_.Runtime());
@@ -338,7 +362,7 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   // A function that is copied holds no value that cannot be.
   auto order = std::make_shared<DeviceOrder>(std::move(noted));
-  shared->SetTotal(parts->BytesBound());
+  shared->SetTotal(kept->BytesBound());
   if (options.borrow) shared->SetStaged();
   {
     const std::lock_guard hold(last_lock_);
@@ -346,13 +370,11 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   if (saver_.joinable()) saver_.join();
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
-  auto save = [this, parts, path, options, shared, turn_kept, order,
-               storages = std::move(places.storages),
-               dropped = std::move(plan.dropped)]() mutable {
-    Result<SaveReport> result =
-        WriteAsync(*parts, path, options, storages, std::move(*order), *shared);
-    if (result) result->dropped = std::move(dropped);
-    parts.reset();  // and with them the tensors
+  auto save = [this, kept, options, shared, turn_kept, order,
+               storages = std::move(places.storages)]() mutable {
+    const Result<SaveReport> result =
+        WriteAsync(*kept, options, storages, std::move(*order), *shared);
+    kept.reset();  // and with it the tensors
     storages.clear();
     // First: who sees the result may save again.
     EndTurnSoon();

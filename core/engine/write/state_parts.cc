@@ -168,6 +168,12 @@ Status Explained(const Status& status, const State& state,
   return NamingTensor(status, state).WithContext(path);
 }
 
+uint64_t SavePlan::BytesBound() const {
+  uint64_t bytes = 0;
+  for (const PlannedFile& file : files) bytes += file.parts->BytesBound();
+  return bytes;
+}
+
 Result<SavePlan> PlanSave(const State& state, const std::string& path,
                           const std::optional<Profile>& profile,
                           const FormatOptions& format) {
