@@ -27,6 +27,17 @@ class Coder {
   static constexpr size_t kVectors = plane::kLanes / kLanesOf;
 
  public:
+  // Bytes of `yes` where the upper bit of `bits` is set, else of `no`.
+  static HWY_INLINE V8 Choose(V8 bits, V8 yes, V8 no) {
+    auto mask = hn::BitCast(D8i(), bits);
+#if HWY_TARGET == HWY_SSSE3  // whose IfNegativeThenElse wants whole bytes
+    mask = hn::BroadcastSignBit(mask);
+#endif
+    return hn::BitCast(D8(),
+                       hn::IfNegativeThenElse(mask, hn::BitCast(D8i(), yes),
+                                              hn::BitCast(D8i(), no)));
+  }
+
   // A table of 32 bytes for rows.
   class RowTable {
    public:
@@ -41,11 +52,8 @@ class Coder {
 
     // REQUIRES: row == low | 16 where upper is set.
     HWY_INLINE V8 At(V8 low, V8 upper) const {
-      return hn::BitCast(
-          D8(), hn::IfNegativeThenElse(
-                    hn::BitCast(D8i(), upper),
-                    hn::BitCast(D8i(), hn::TableLookupBytes(high_, low)),
-                    hn::BitCast(D8i(), hn::TableLookupBytes(low_, low))));
+      return Choose(upper, hn::TableLookupBytes(high_, low),
+                    hn::TableLookupBytes(low_, low));
     }
 
    private:
@@ -57,24 +65,17 @@ class Coder {
   // the index choose among eight lookups.
   static HWY_INLINE V8 At128(const uint8_t* table, V8 index) {
     const D8 d8;
-    const D8i d8i;
     const V8 low = hn::And(index, hn::Set(d8, 15));
     const auto at = [&](size_t i) HWY_ATTR {
-      return hn::BitCast(
-          d8i, hn::TableLookupBytes(hn::LoadDup128(d8, table + 16 * i), low));
+      return hn::TableLookupBytes(hn::LoadDup128(d8, table + 16 * i), low);
     };
-    const V8 twice = hn::Add(index, index);
-    const V8 four_times = hn::Add(twice, twice);
-    const auto bit6 = hn::BitCast(d8i, twice);
-    const auto bit5 = hn::BitCast(d8i, four_times);
-    const auto bit4 = hn::BitCast(d8i, hn::Add(four_times, four_times));
-    const auto pair = [&](size_t i) HWY_ATTR {
-      return hn::IfNegativeThenElse(bit4, at(i + 1), at(i));
-    };
-    return hn::BitCast(d8,
-                       hn::IfNegativeThenElse(
-                           bit6, hn::IfNegativeThenElse(bit5, pair(6), pair(4)),
-                           hn::IfNegativeThenElse(bit5, pair(2), pair(0))));
+    const V8 bit6 = hn::Add(index, index);
+    const V8 bit5 = hn::Add(bit6, bit6);
+    const V8 bit4 = hn::Add(bit5, bit5);
+    const auto pair = [&](size_t i)
+                          HWY_ATTR { return Choose(bit4, at(i + 1), at(i)); };
+    return Choose(bit6, Choose(bit5, pair(6), pair(4)),
+                  Choose(bit5, pair(2), pair(0)));
   }
 
   // Bytes of lanes of two vectors, in one: lane i of `a` is byte 2 i.
@@ -290,8 +291,6 @@ struct EncodeStep {
   HWY_INLINE uint32_t Run(uint16_t* states, uint8_t*& stream,
                           const uint16_t* lanes) const {
     const hn::CappedTag<uint16_t, 16> d;
-    const hn::Repartition<uint8_t, decltype(d)> d8;
-    const hn::RebindToSigned<decltype(d8)> d8i;
     constexpr size_t kStep = Coder::lanes();
     uint32_t escapes = 0;
     for (size_t i = Coder::vectors(); i > 0; i -= 2) {
@@ -299,11 +298,9 @@ struct EncodeStep {
       const size_t at1 = (i - 1) * kStep;
       const auto symbol =
           Coder::Packed(hn::Load(d, lanes + at0), hn::Load(d, lanes + at1));
-      const auto row = hn::BitCast(
-          d8, hn::IfNegativeThenElse(
-                  hn::BitCast(d8i, symbol),
-                  hn::BitCast(d8i, Coder::At128(tables.rows + 128, symbol)),
-                  hn::BitCast(d8i, Coder::At128(tables.rows, symbol))));
+      const auto row =
+          Coder::Choose(symbol, Coder::At128(tables.rows + 128, symbol),
+                        Coder::At128(tables.rows, symbol));
       const auto escape = hn::Set(d, plane::kEscape);
       escapes |= Coder::Bits(hn::Eq(Coder::First(row), escape)) << at0;
       escapes |= Coder::Bits(hn::Eq(Coder::Second(row), escape)) << at1;
