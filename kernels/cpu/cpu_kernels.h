@@ -24,5 +24,11 @@ size_t WorkspaceBytes(const Step& step, std::span<const Job> jobs);
 Status Inflate(std::span<const InflateJob> jobs, Stream stream);
 Status Deflate(int level, std::span<const DeflateJob> jobs, Stream stream);
 size_t DeflateBound(size_t bytes);
+Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
+                   Stream stream);
+size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs);
+Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
+                   Workspace workspace, Stream stream);
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs);
 
 }  // namespace caisson::cpu
