@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Engine::Save and SaveAsync: one after the other, through one pipeline.
+#include <atomic>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -169,9 +170,15 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
     if (staged) staged();
   };
   const std::function<void(uint64_t)> written = std::move(hooks.written);
+  // Of the callback; a ticket has its own.
+  std::atomic<bool> stopped = false;
+  if (hooks.cancelled == nullptr) hooks.cancelled = &stopped;
   hooks.written = [&](uint64_t bytes) {
     if (written) written(bytes);
-    if (options.progress) options.progress({bytes, bound, watch.seconds()});
+    if (!options.progress) return;
+    bool stop = false;
+    options.progress({bytes, bound, watch.seconds(), &stop});
+    if (stop) stopped = true;
   };
   CAISSON_ASSIGN_OR_RETURN(
       const PartTotals totals,

@@ -10,6 +10,7 @@
 #include "core/base/status_macros.h"
 #include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/formats/torch/allowed_globals.h"
 
 namespace caisson {
 namespace {
@@ -188,6 +189,10 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
     return Status::InvalidArgument(std::move(problem));
   }
   return &impl_->infos[named[0].second];
+}
+
+bool IsLoadable(const Global& global) {
+  return torch::ClassifyGlobal(global) != pickle::Trust::kUnknown;
 }
 
 }  // namespace caisson
