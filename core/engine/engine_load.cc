@@ -16,11 +16,13 @@
 namespace caisson {
 namespace {
 
-std::function<void(uint64_t, uint64_t)> Timed(
+std::function<bool(uint64_t, uint64_t)> Timed(
     const ProgressCallback& progress) {
   if (!progress) return {};
   return [progress, since = Stopwatch()](uint64_t done, uint64_t total) {
-    progress({done, total, since.seconds()});
+    bool stop = false;
+    progress({done, total, since.seconds(), &stop});
+    return !stop;
   };
 }
 

@@ -2,6 +2,7 @@
 //
 // Engine::Save and SaveAsync: one after the other, through one pipeline.
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -242,9 +243,13 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
                                                  options_.window_bytes));
   }
   const uint64_t total = plan.BytesBound();
+  std::atomic<bool> stopped = false;
   if (options.progress) {
+    hooks.cancelled = &stopped;
     hooks.written = [&](uint64_t bytes) {
-      options.progress({bytes, total, watch.seconds()});
+      bool stop = false;
+      options.progress({bytes, total, watch.seconds(), &stop});
+      if (stop) stopped = true;
     };
   }
   std::string failed;
@@ -290,8 +295,10 @@ Result<SaveReport> Engine::Impl::WriteAsync(
   const uint64_t total = plan.BytesBound();
   hooks.written = [&](uint64_t bytes) {
     shared.SetWritten(bytes);
+    bool stop = false;
     const ProgressCallback& progress = options.save.progress;
-    if (progress) progress({bytes, total, watch.seconds()});
+    if (progress) progress({bytes, total, watch.seconds(), &stop});
+    if (stop) shared.Cancel();
   };
   hooks.devices.order = &order;
   DeviceSnapshot snapshot;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/ticket.h"
 
+#include <chrono>
 #include <utility>
 
 namespace caisson {
@@ -49,8 +50,20 @@ bool Ticket::Shared::over() const {
   return result_.has_value();
 }
 
+bool Ticket::Shared::StagedWithin(double seconds) {
+  std::unique_lock hold(lock_);
+  return changed_.wait_for(hold, std::chrono::duration<double>(seconds),
+                           [this] { return staged_ || result_; });
+}
+
+bool Ticket::Shared::OverWithin(double seconds) {
+  std::unique_lock hold(lock_);
+  return changed_.wait_for(hold, std::chrono::duration<double>(seconds),
+                           [this] { return result_.has_value(); });
+}
+
 Progress Ticket::Shared::progress() const {
-  return {written_, total_, since_.seconds()};
+  return {written_, total_, since_.seconds(), nullptr};
 }
 
 Ticket::Ticket(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
@@ -61,6 +74,12 @@ Ticket::~Ticket() = default;
 Status Ticket::Staged() const { return shared_->WaitStaged(); }
 Result<SaveReport> Ticket::Wait() const { return shared_->WaitOver(); }
 bool Ticket::done() const { return shared_->over(); }
+bool Ticket::StagedWithin(double seconds) const {
+  return shared_->StagedWithin(seconds);
+}
+bool Ticket::DoneWithin(double seconds) const {
+  return shared_->OverWithin(seconds);
+}
 Progress Ticket::progress() const { return shared_->progress(); }
 void Ticket::Cancel() { shared_->Cancel(); }
 

@@ -36,6 +36,8 @@ class Ticket::Shared {
   Status WaitStaged();
   Result<SaveReport> WaitOver();
   bool over() const;
+  bool StagedWithin(double seconds);
+  bool OverWithin(double seconds);
   caisson::Progress progress() const;
   void Cancel() { cancelled_ = true; }
 

@@ -66,6 +66,11 @@ struct Progress {
   uint64_t bytes = 0;  // that are in the file, or in memory
   uint64_t total = 0;  // an upper bound while a save is being laid out
   double seconds = 0;  // since it began
+
+  // In a callback: setting *stop ends the save or load as soon as possible
+  // with kCancelled; a save leaves the old file in place. Too late, or in what
+  // goes to a device, it changes nothing. Null elsewhere.
+  bool* stop = nullptr;
 };
 
 using ProgressCallback = std::function<void(const Progress&)>;
@@ -147,6 +152,11 @@ class Ticket {
 
   // Whether Wait() returns at once.
   bool done() const;
+
+  // Waits no longer than that many seconds; whether Staged(), or Wait(),
+  // returns at once.
+  bool StagedWithin(double seconds) const;
+  bool DoneWithin(double seconds) const;
 
   caisson::Progress progress() const;
 

@@ -257,6 +257,9 @@ class Reader {
   std::unique_ptr<Impl> impl_;
 };
 
+// Whether torch.load(weights_only=True) accepts that global, and so Load().
+bool IsLoadable(const Global& global);
+
 // Reader::Verify() of a file, also of one that no Reader opens: where only the
 // state cannot be read, every record is checked all the same; where the
 // archive's directory is damaged, that is the report's one damage.

@@ -164,7 +164,7 @@ class ReadRun {
   ReadRun(const Machinery& machinery, const File* direct,
           const ByteSource& source, std::span<ReadTask> tasks, OnError on_error,
           const KernelTable& kernels,
-          const std::function<void(uint64_t, uint64_t)>& progress,
+          const std::function<bool(uint64_t, uint64_t)>& progress,
           const ReadCount& count, LoadTimes& times)
       : machinery_(machinery),
         direct_(direct),
@@ -309,7 +309,10 @@ class ReadRun {
                                              : BytesOf(*arrival.window);
       Note(arrival.task != nullptr ? arrival.task->status
                                    : arrival.window->status);
-      if (progress_) progress_(count_.done, count_.total);
+      if (progress_ && !progress_(count_.done, count_.total)) {
+        cancelled_ = Status::Cancelled(source_.name() + ": load cancelled");
+        stopped_ = true;
+      }
     }
   }
 
@@ -360,7 +363,7 @@ class ReadRun {
   const std::span<ReadTask> tasks_;
   const OnError on_error_;
   const KernelTable& kernels_;
-  const std::function<void(uint64_t, uint64_t)>& progress_;
+  const std::function<bool(uint64_t, uint64_t)>& progress_;
   ReadCount count_;
   LoadTimes& times_;
 

@@ -28,10 +28,11 @@ class ParallelReads final : public ReadExecutor {
  public:
   // `routes` outlives this. `progress` is called on the calling thread, with
   // bytes that are done and bytes in all, of the storages that were asked for;
-  // neither goes back from one Run() to the next. `streams`: as of DeviceReads.
+  // neither goes back from one Run() to the next; false from it ends a Run() of
+  // the host with kCancelled. `streams`: as of DeviceReads.
   ParallelReads(const Machinery& machinery, ReadRoutes& routes,
                 std::span<const DeviceStream> streams,
-                std::function<void(uint64_t, uint64_t)> progress)
+                std::function<bool(uint64_t, uint64_t)> progress)
       : machinery_(machinery),
         routes_(routes),
         progress_(std::move(progress)),
@@ -62,7 +63,7 @@ class ParallelReads final : public ReadExecutor {
 
   const Machinery machinery_;
   ReadRoutes& routes_;
-  const std::function<void(uint64_t, uint64_t)> progress_;
+  const std::function<bool(uint64_t, uint64_t)> progress_;
   uint64_t done_ = 0;   // bytes, of all runs that are over
   uint64_t total_ = 0;  // of all that were begun or are expected
   LoadReport report_;

@@ -11,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/formats/torch/allowed_globals.h"
 
 namespace caisson {
 namespace {
@@ -197,6 +198,10 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
     return Status::InvalidArgument(std::move(problem));
   }
   return &impl_->infos[named[0].second];
+}
+
+bool IsLoadable(const Global& global) {
+  return torch::ClassifyGlobal(global) != pickle::Trust::kUnknown;
 }
 
 }  // namespace caisson
