@@ -14,9 +14,30 @@ from caisson.errors import UnsupportedError
 _TO_NUMPY = {"bool": "bool_"}
 
 
+class Dense:
+    """A contiguous tensor of torch in host memory that is written as if it
+    had a storage of just its size."""
+
+    def __init__(self, tensor: Any):
+        self.tensor = tensor
+
+    def describe(self) -> tuple:
+        tensor = self.tensor
+        size = tensor.numel() * tensor.element_size()
+        strides, step = [], 1
+        for count in reversed(tensor.shape):
+            strides.insert(0, step)
+            step *= max(count, 1)
+        return (tensor, id(tensor), tensor.data_ptr(), size, 0,
+                tuple(tensor.shape), tuple(strides),
+                str(tensor.dtype).removeprefix("torch."))
+
+
 def describe(thing: Any) -> Optional[tuple]:
     """(owner, id of it, address, bytes, offset, shape, strides, dtype) of an
     array, offset and strides in elements; None for what is no array."""
+    if isinstance(thing, Dense):
+        return thing.describe()
     if not isinstance(thing, numpy.ndarray):
         if isinstance(thing, (memoryview, array.array)):
             thing = numpy.asarray(thing)

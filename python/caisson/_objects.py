@@ -68,8 +68,12 @@ class QuantisedView(NamedTuple):
 
 
 def storage(buffer: Any, size: int, location: str, device: Any) -> Any:
-    """An untyped storage over `buffer`, or a copy of it on `device`."""
+    """An untyped storage over `buffer`, or a copy of it on `device`: "stored"
+    means where it was."""
     import torch
+
+    if device == "stored":
+        device = location
 
     if size == 0:
         made = torch.UntypedStorage(0)

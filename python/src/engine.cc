@@ -150,17 +150,18 @@ nb::dict Convert(const EngineBox& engine, const std::string& source,
   load.keep_unknown = options.format.format.value_or(FormatOf(target).value_or(
                           FileFormat::kPyTorch)) == FileFormat::kPyTorch;
   load.casts = CastsFrom(casts);
-  Interrupt interrupt(nb::none());
-  options.progress = interrupt.callback();
+  Interrupt loading{nb::none()};
+  Interrupt saving{nb::none()};
+  options.progress = saving.callback();
   std::optional<Result<SaveReport>> report;
   {
     const nb::gil_scoped_release free;
-    const Result<State> state =
-        engine->Load(source, load, interrupt.callback());
+    const Result<State> state = engine->Load(source, load, loading.callback());
     report = state ? engine->Save(*state, target, options)
                    : Result<SaveReport>(state.error());
   }
-  interrupt.Rethrow();
+  loading.Rethrow();
+  saving.Rethrow();
   return AsDict(Take(*std::move(report), source));
 }
 

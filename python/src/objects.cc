@@ -90,7 +90,7 @@ Node StateIn::Reduced(nb::handle object) {
   if (name == "__newobj__") {
     made.made = Object::Made::kByClass;
     callable = args[0];
-    args = args[nb::slice(1, nb::len(args), 1)];
+    args = nb::steal(PySequence_GetSlice(args.ptr(), 1, PY_SSIZE_T_MAX));
     alive_.push_back(args);
   }
   made.callable = Convert(callable);

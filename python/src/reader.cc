@@ -168,7 +168,7 @@ std::vector<bool> Read(const EngineBox& engine, const File& file,
     for (const auto& [begin, end] : block) {
       request.block.push_back({begin, end});
     }
-    request.dst = {reinterpret_cast<std::byte*>(address), bytes};
+    request.dst = {reinterpret_cast<std::byte*>(address), bytes, {}};
     requests.push_back(std::move(request));
   }
   Interrupt interrupt(std::move(told));
