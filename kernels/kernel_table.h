@@ -79,6 +79,21 @@ struct DeflateJob {
   size_t* stored = nullptr;  // how many bytes of dst the stream takes
 };
 
+// Integers to encode as protobuf's varints.
+struct VarintEncodeJob {
+  const std::byte* src = nullptr;
+  size_t elems = 0;
+  std::span<std::byte> dst;  // null: only `stored` is wanted
+  size_t* stored = nullptr;  // how many bytes they take
+};
+
+// Varints held whole in memory.
+struct VarintDecodeJob {
+  std::span<const std::byte> src;
+  std::byte* dst = nullptr;
+  size_t elems = 0;  // that src must be, exactly
+};
+
 // Scratch that the caller lends for one call.
 struct Workspace {
   std::byte* data = nullptr;
@@ -107,6 +122,19 @@ struct KernelTable {
   // Encodes every job; `level` from 1, fast, to 12, small.
   Status (*deflate)(int level, std::span<const DeflateJob> jobs, Stream stream);
   size_t (*deflate_bound)(size_t bytes);
+
+  // Between elements of `dtype`, native and at any alignment, and varints of
+  // their values: bool, integers of up to 64 bits but uint32 and uint64, and
+  // float16, whose bits count as uint16. Negative ones take 10 bytes. Decoding
+  // keeps the low bits of a value; of a bool, whether it is 0.
+  //
+  // Errors: kUnsupported for another dtype; kInvalidArgument if dst is too
+  // small; kCorrupt, naming the job's index, for a varint of more than 10 bytes
+  // and where src does not hold as many as are wanted.
+  Status (*encode_varints)(DType dtype, std::span<const VarintEncodeJob> jobs,
+                           Stream stream);
+  Status (*decode_varints)(DType dtype, std::span<const VarintDecodeJob> jobs,
+                           Stream stream);
 };
 
 // The table for `device`, or kUnavailable. Free to call often.

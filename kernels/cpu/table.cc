@@ -11,6 +11,8 @@ const KernelTable* Kernels() {
       .inflate = Inflate,
       .deflate = Deflate,
       .deflate_bound = DeflateBound,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints,
   };
   return &kTable;
 }

@@ -18,6 +18,14 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 
 size_t DeflateBound(size_t) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 // Whether there is a device, and a driver that takes this runtime's kernels.
 Status Available() {
   int driver = 0;
@@ -49,6 +57,8 @@ Result<const KernelTable*> Kernels() {
       .inflate = Inflate,
       .deflate = Deflate,
       .deflate_bound = DeflateBound,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints,
   };
   static const Status kAvailable = Available();
   if (!kAvailable.ok()) return kAvailable;

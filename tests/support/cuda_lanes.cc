@@ -174,6 +174,14 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 
 size_t DeflateBound(size_t) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 }  // namespace
 
 const KernelTable& CudaLanes() {
@@ -182,7 +190,9 @@ const KernelTable& CudaLanes() {
                                          .workspace_bytes = WorkspaceBytes,
                                          .inflate = Inflate,
                                          .deflate = Deflate,
-                                         .deflate_bound = DeflateBound};
+                                         .deflate_bound = DeflateBound,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   return kTable;
 }
 

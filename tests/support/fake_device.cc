@@ -33,6 +33,14 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 
 size_t DeflateBound(size_t) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 Status Broken(const Status& status) {
   return Status(StatusCode::kDevice, std::string(status.message()));
 }
@@ -301,7 +309,9 @@ Result<const KernelTable*> FakeDevices::Kernels(Device device) {
                                          .workspace_bytes = WorkspaceBytes,
                                          .inflate = Inflate,
                                          .deflate = Deflate,
-                                         .deflate_bound = DeflateBound};
+                                         .deflate_bound = DeflateBound,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   if (device.is_cpu()) return KernelsFor(device);
   if (!HasDevice(device)) {
     return Status::Unavailable("no device " + Name(device));

@@ -239,6 +239,16 @@ size_t DeflateBound(size_t bytes) {
   return SharedCuda()->kernels->deflate_bound(bytes);
 }
 
+Status EncodeVarints(DType dtype, std::span<const VarintEncodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->encode_varints(dtype, jobs, stream);
+}
+
+Status DecodeVarints(DType dtype, std::span<const VarintDecodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->decode_varints(dtype, jobs, stream);
+}
+
 }  // namespace
 
 Result<const KernelTable*> MirroredCuda() {
@@ -247,7 +257,9 @@ Result<const KernelTable*> MirroredCuda() {
                                          .workspace_bytes = WorkspaceBytes,
                                          .inflate = Inflate,
                                          .deflate = Deflate,
-                                         .deflate_bound = DeflateBound};
+                                         .deflate_bound = DeflateBound,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   if (!SharedCuda().has_value()) return SharedCuda().error();
   return &kTable;
 }
