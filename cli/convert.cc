@@ -107,9 +107,10 @@ Result<std::string> AdaptMetadata(const Reader& reader,
   for (const auto& [key, value] : state->metadata) keys.push_back(key);
   if (!options.drop) {
     return Status::Unsupported(fmt::format(
-        "{}: metadata that a PyTorch file cannot carry: {}; --drop leaves it "
-        "out",
-        options.in, NameList(keys, kMostNames)));
+        "{}: metadata that a {} file cannot carry: {}; --drop leaves it out",
+        options.in,
+        TargetOf(options) == FileFormat::kCaffe2 ? "Caffe2" : "PyTorch",
+        NameList(keys, kMostNames)));
   }
   return fmt::format("{}: dropped metadata: {}\n", Printable(options.in),
                      NameList(keys, kMostNames));

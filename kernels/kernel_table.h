@@ -115,6 +115,21 @@ struct PlaneDecodeJob {
   PlaneFault* fault = nullptr;     // what came of it
 };
 
+// Integers to encode as protobuf's varints.
+struct VarintEncodeJob {
+  const std::byte* src = nullptr;
+  size_t elems = 0;
+  std::span<std::byte> dst;  // null: only `stored` is wanted
+  size_t* stored = nullptr;  // how many bytes they take
+};
+
+// Varints held whole in memory.
+struct VarintDecodeJob {
+  std::span<const std::byte> src;
+  std::byte* dst = nullptr;
+  size_t elems = 0;  // that src must be, exactly
+};
+
 // Scratch that the caller lends for one call.
 struct Workspace {
   std::byte* data = nullptr;
@@ -164,6 +179,19 @@ struct KernelTable {
   Status (*plane_decode)(Stores stores, std::span<const PlaneDecodeJob> jobs,
                          Workspace workspace, Stream stream);
   size_t (*plane_decode_bytes)(std::span<const PlaneDecodeJob> jobs);
+
+  // Between elements of `dtype`, native and at any alignment, and varints of
+  // their values: bool, integers of up to 64 bits but uint32 and uint64, and
+  // float16, whose bits count as uint16. Negative ones take 10 bytes. Decoding
+  // keeps the low bits of a value; of a bool, whether it is 0.
+  //
+  // Errors: kUnsupported for another dtype; kInvalidArgument if dst is too
+  // small; kCorrupt, naming the job's index, for a varint of more than 10 bytes
+  // and where src does not hold as many as are wanted.
+  Status (*encode_varints)(DType dtype, std::span<const VarintEncodeJob> jobs,
+                           Stream stream);
+  Status (*decode_varints)(DType dtype, std::span<const VarintDecodeJob> jobs,
+                           Stream stream);
 };
 
 // The table for `device`, or kUnavailable. Free to call often.

@@ -15,6 +15,8 @@ const KernelTable* Kernels() {
       .plane_encode_bytes = PlaneEncodeBytes,
       .plane_decode = PlaneDecode,
       .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints,
   };
   return &kTable;
 }

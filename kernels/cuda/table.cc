@@ -30,6 +30,14 @@ Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 // Whether there is a device, and a driver that takes this runtime's kernels.
 Status Available() {
   int driver = 0;
@@ -65,6 +73,8 @@ Result<const KernelTable*> Kernels() {
       .plane_encode_bytes = PlaneEncodeBytes,
       .plane_decode = PlaneDecode,
       .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints,
   };
   static const Status kAvailable = Available();
   if (!kAvailable.ok()) return kAvailable;

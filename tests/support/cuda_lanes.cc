@@ -186,6 +186,14 @@ Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 }  // namespace
 
 const KernelTable& CudaLanes() {
@@ -199,7 +207,9 @@ const KernelTable& CudaLanes() {
       .plane_encode = PlaneEncode,
       .plane_encode_bytes = PlaneEncodeBytes,
       .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes};
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints};
   return kTable;
 }
 

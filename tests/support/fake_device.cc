@@ -45,6 +45,14 @@ Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 Status Broken(const Status& status) {
   return Status(StatusCode::kDevice, std::string(status.message()));
 }
@@ -318,7 +326,9 @@ Result<const KernelTable*> FakeDevices::Kernels(Device device) {
       .plane_encode = PlaneEncode,
       .plane_encode_bytes = PlaneEncodeBytes,
       .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes};
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints};
   if (device.is_cpu()) return KernelsFor(device);
   if (!HasDevice(device)) {
     return Status::Unavailable("no device " + Name(device));

@@ -313,6 +313,16 @@ Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
+Status EncodeVarints(DType dtype, std::span<const VarintEncodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->encode_varints(dtype, jobs, stream);
+}
+
+Status DecodeVarints(DType dtype, std::span<const VarintDecodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->decode_varints(dtype, jobs, stream);
+}
+
 }  // namespace
 
 Result<const KernelTable*> MirroredCuda() {
@@ -326,7 +336,9 @@ Result<const KernelTable*> MirroredCuda() {
       .plane_encode = PlaneEncode,
       .plane_encode_bytes = PlaneEncodeBytes,
       .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes};
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints};
   if (!SharedCuda().has_value()) return SharedCuda().error();
   return &kTable;
 }

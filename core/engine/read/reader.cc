@@ -149,7 +149,10 @@ const std::string& Reader::format() const { return impl_->layout.format; }
 
 uint64_t Reader::file_bytes() const {
   uint64_t bytes = impl_->source.size();
-  for (const ByteSource& shard : impl_->shards) bytes += shard.size();
+  for (const ByteSource& shard : impl_->shards) {
+    // What was decoded is no file of its own.
+    if (shard.name() != impl_->source.name()) bytes += shard.size();
+  }
   return bytes;
 }
 

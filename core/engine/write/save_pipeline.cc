@@ -14,6 +14,7 @@
 #include "core/engine/arrivals.h"
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
+#include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/window_image.h"
@@ -83,10 +84,9 @@ class SavePipeline {
 
   Status Lay(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
+    if (piece.encoding != Encoding::kRaw) return LayEncoded(piece);
     const PieceStep how = StepOf(piece);
-    const Region region = hooks_.devices.snapshot == nullptr
-                              ? piece.storage->region
-                              : hooks_.devices.snapshot->Find(*piece.storage);
+    const Region region = RegionOf(piece);
     size_t place = 0;
     if (!region.device.is_cpu() && piece.bytes > 0) {
       CAISSON_ASSIGN_OR_RETURN(place, stagers_.PlaceOf(region.device));
@@ -153,7 +153,48 @@ class SavePipeline {
 
   Status Lay(const Measure& measure) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
-    facts_.AddPiece(measure.piece.bytes);
+    uint64_t bytes = measure.piece.bytes;
+    if (measure.piece.encoding != Encoding::kRaw) {
+      CAISSON_ASSIGN_OR_RETURN(
+          bytes, MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+    }
+    facts_.AddPiece(bytes);
+    return Status::Ok();
+  }
+
+  Region RegionOf(const TensorPiece& piece) const {
+    return hooks_.devices.snapshot == nullptr
+               ? piece.storage->region
+               : hooks_.devices.snapshot->Find(*piece.storage);
+  }
+
+  // Those of a device are fetched, block by block. REQUIRES: the piece outlives
+  // it.
+  PieceBytes BytesOf(const TensorPiece& piece) {
+    return [this, &piece, fetched = std::vector<std::byte>()](
+               uint64_t at,
+               size_t bytes) mutable -> Result<std::span<const std::byte>> {
+      const Region region = RegionOf(piece);
+      const std::span<const std::byte> src(region.data + piece.offset + at,
+                                           bytes);
+      if (region.device.is_cpu()) return src;
+      CAISSON_ASSIGN_OR_RETURN(const size_t place,
+                               stagers_.PlaceOf(region.device));
+      fetched.resize(bytes);
+      CAISSON_RETURN_IF_ERROR(stagers_.At(place).Fetch(src.data(), fetched));
+      return std::span<const std::byte>(fetched);
+    };
+  }
+
+  // By this thread: where its bytes lie is known only when they are there.
+  Status LayEncoded(const TensorPiece& piece) {
+    CAISSON_ASSIGN_OR_RETURN(
+        const PieceFacts facts,
+        EncodePiece(
+            kernels_, piece, BytesOf(piece),
+            [this](std::span<const std::byte> bytes) { return Put(bytes); }));
+    facts_.AddPiece(facts);
+    totals_.tensor_bytes += piece.bytes;
     return Status::Ok();
   }
 
