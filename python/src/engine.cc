@@ -174,24 +174,7 @@ nb::dict Verify(const EngineBox& engine, const std::string& path,
     result = engine->Verify(path, interrupt.callback());
   }
   interrupt.Rethrow();
-  const VerifyReport report = Take(*std::move(result), path);
-  nb::list damage;
-  for (const Damage& one : report.damage) {
-    nb::dict place;
-    place["file"] = one.file;
-    place["record"] = one.record;
-    place["tensors"] = one.tensors;
-    place["offset"] = one.offset;
-    place["problem"] = one.problem;
-    damage.append(place);
-  }
-  nb::dict made;
-  made["ok"] = report.ok();
-  made["checked"] = report.checked;
-  made["unchecked"] = report.unchecked;
-  made["damage"] = damage;
-  made["unread"] = report.unread;
-  return made;
+  return AsDict(Take(*std::move(result), path));
 }
 
 }  // namespace
@@ -214,6 +197,26 @@ nb::dict AsDict(const SaveReport& report) {
   made["staged_seconds"] = report.staged_seconds;
   made["io"] = report.io;
   made["dropped"] = report.dropped;
+  return made;
+}
+
+nb::dict AsDict(const VerifyReport& report) {
+  nb::list damage;
+  for (const Damage& one : report.damage) {
+    nb::dict place;
+    place["file"] = one.file;
+    place["record"] = one.record;
+    place["tensors"] = one.tensors;
+    place["offset"] = one.offset;
+    place["problem"] = one.problem;
+    damage.append(place);
+  }
+  nb::dict made;
+  made["ok"] = report.ok();
+  made["checked"] = report.checked;
+  made["unchecked"] = report.unchecked;
+  made["damage"] = damage;
+  made["unread"] = report.unread;
   return made;
 }
 

@@ -57,4 +57,7 @@ std::vector<Cast> CastsFrom(const Casts& given);
 // What a save tells, as a dict.
 nb::dict AsDict(const SaveReport& report);
 
+// What caisson.verify() gives.
+nb::dict AsDict(const VerifyReport& report);
+
 }  // namespace caisson::python

@@ -181,6 +181,17 @@ std::vector<bool> Read(const EngineBox& engine, const File& file,
   return Take(*std::move(report), file.path()).checked;
 }
 
+nb::dict Verify(const EngineBox& engine, const File& file) {
+  Interrupt interrupt{nb::none()};
+  std::optional<Result<VerifyReport>> report;
+  {
+    const nb::gil_scoped_release free;
+    report = engine->Verify(file.reader(), interrupt.callback());
+  }
+  interrupt.Rethrow();
+  return AsDict(Take(*std::move(report), file.path()));
+}
+
 }  // namespace
 
 void AddReader(nb::module_& module) {
@@ -198,6 +209,7 @@ void AddReader(nb::module_& module) {
   module.def("load", &Load, nb::arg(), nb::arg(), nb::arg(), nb::arg(),
              nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
              nb::arg().none());
+  module.def("verify_open", &Verify);
   module.def("read", &Read, nb::arg(), nb::arg(), nb::arg(), nb::arg().none());
 }
 
