@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/engine/codec/disk_rate.h"
 #include "core/engine/engine_impl.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/state_parts.h"
@@ -49,6 +50,7 @@ void Add(const SaveReport& one, SaveReport* all) {
   all->stages.transfer += one.stages.transfer;
   all->stages.wait_memory += one.stages.wait_memory;
   all->stages.sync += one.stages.sync;
+  all->stages.encode += one.stages.encode;
   all->io = one.io;
   all->device.bytes += one.device.bytes;
   all->device.crc_device_bytes += one.device.crc_device_bytes;
@@ -139,6 +141,30 @@ Result<DeviceOrder> Engine::Impl::NoteStreams(const SaveOptions& options) {
   return DeviceOrder::Note(*runtime, options.streams);
 }
 
+CompressionWish Engine::Impl::WishOf(const SaveOptions& options,
+                                     const std::string& path,
+                                     Priority priority) {
+  CompressionWish wish;
+  wish.compress = options.compress;
+  wish.threads = ThreadsOf(options_, priority);
+  wish.disk_rate = [this, path, priority]() -> Result<double> {
+    const std::string directory = DirectoryOf(path);
+    {
+      const std::lock_guard hold(rates_lock_);
+      const auto known = disk_rates_.find(directory);
+      if (known != disk_rates_.end()) return known->second;
+    }
+    CAISSON_ASSIGN_OR_RETURN(const Machinery machinery, MachineryFor(priority));
+    CAISSON_ASSIGN_OR_RETURN(
+        const double rate,
+        ProbeDiskRate(directory, machinery.queue, options_.direct));
+    const std::lock_guard hold(rates_lock_);
+    disk_rates_[directory] = rate;
+    return rate;
+  };
+  return wish;
+}
+
 Result<SaveReport> Engine::Impl::Write(PartStream& parts,
                                        const std::string& path,
                                        const SaveOptions& options,
@@ -198,7 +224,8 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
   CAISSON_ASSIGN_OR_RETURN(
-      SavePlan plan, PlanSave(state, path, options.profile, options.format));
+      SavePlan plan, PlanSave(state, path, options.profile, options.format,
+                              WishOf(options, path, Priority::kNormal)));
   TakeTurn(WhenBusy::kWait);
   const Turn turn(*this);
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
@@ -206,6 +233,7 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   hooks.devices.order = &order;
   SaveReport all;
   all.dropped = std::move(plan.dropped);
+  all.compression = std::move(plan.compression);
   for (const PlannedFile& file : plan.files) {
     const Result<SaveReport> one =
         Write(*file.parts, file.path, options, Priority::kNormal, hooks);
@@ -280,7 +308,8 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   if (!options.snapshot_on_device) places.storages.clear();
   CAISSON_ASSIGN_OR_RETURN(
       SavePlan plan,
-      PlanSave(state, path, options.save.profile, options.save.format));
+      PlanSave(state, path, options.save.profile, options.save.format,
+               WishOf(options.save, path, Priority::kBatch)));
   if (plan.files.size() != 1) {
     return Status::Unsupported(path + ": an asynchronous save of " +
                                std::to_string(plan.files.size()) + " files");
@@ -303,10 +332,14 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
   auto save = [this, parts, path, options, shared, turn_kept, order,
                storages = std::move(places.storages),
-               dropped = std::move(plan.dropped)]() mutable {
+               dropped = std::move(plan.dropped),
+               compression = std::move(plan.compression)]() mutable {
     Result<SaveReport> result =
         WriteAsync(*parts, path, options, storages, std::move(*order), *shared);
-    if (result) result->dropped = std::move(dropped);
+    if (result) {
+      result->dropped = std::move(dropped);
+      result->compression = std::move(compression);
+    }
     parts.reset();  // and with them the tensors
     storages.clear();
     // First: who sees the result may save again.

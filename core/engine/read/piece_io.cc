@@ -10,6 +10,7 @@
 
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
+#include "core/engine/codec/piece_decoder.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
@@ -42,7 +43,8 @@ class BlockFinisher {
   BlockFinisher(const Piece& piece, DType dtype, CrcCheck check)
       : piece_(piece),
         dtype_(dtype),
-        compare_(check == CrcCheck::kOn && piece.crc32.has_value()),
+        compare_(check == CrcCheck::kOn && piece.crc32.has_value() &&
+                 !ChecksItself(piece)),
         swap_(piece.order != kNativeOrder && SwapWidth(dtype) > 1) {
     step_.op = swap_ ? Op::kByteSwap : Op::kCopy;
     step_.from = step_.to = swap_ ? dtype : DType::kUInt8;
@@ -65,7 +67,7 @@ class BlockFinisher {
   // Whether the CRC was compared.
   Result<bool> Compare(const ByteSource& source,
                        const std::string& what) const {
-    if (!compare_) return false;
+    if (!compare_) return ChecksItself(piece_);
     if (crc_ == *piece_.crc32) return true;
     return source.Corrupt(
         piece_.offset, what,
@@ -97,16 +99,15 @@ class BlockFinisher {
   uint32_t crc_ = 0;
 };
 
-Status Inflate(const ByteSource& source, const Piece& piece,
-               std::span<std::byte> dst, const std::string& what) {
+Status Decode(const ByteSource& source, const Piece& piece,
+              std::span<std::byte> dst, const std::string& what) {
   CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
                            Allocate(piece.stored_bytes, what));
   const std::span<std::byte> src(stored.get(), piece.stored_bytes);
   CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
-  const InflateJob job = {src, dst};
-  const Status status = kernels->inflate(std::span(&job, 1), {});
+  const Status status = DecodePiece(*kernels, piece, src, dst, Stores::kCached);
   if (status.code() != StatusCode::kCorrupt) return status;
   return source.Corrupt(piece.offset, what, status.message());
 }
@@ -118,15 +119,25 @@ Status Undecodable(const ByteSource& source, const std::string& what) {
 
 }  // namespace
 
+std::string PieceName(const StorageLayout& storage, size_t i) {
+  std::string name = "record '" + storage.record + "'";
+  const Encoding encoding = storage.pieces[i].encoding;
+  const bool chunk =
+      encoding == Encoding::kPlane ||
+      (encoding == Encoding::kDeflate && storage.pieces.size() > 1);
+  if (chunk) name += ", chunk " + std::to_string(i);
+  return name;
+}
+
 Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
                        DType dtype, std::span<std::byte> dst, CrcCheck check,
                        const std::string& what) {
   BlockFinisher finisher(piece, dtype, check);
   const bool raw = piece.encoding == Encoding::kRaw;
-  if (!raw && piece.encoding != Encoding::kDeflate) {
+  if (!raw && !CanDecode(piece.encoding)) {
     return Undecodable(source, what);
   }
-  if (!raw) CAISSON_RETURN_IF_ERROR(Inflate(source, piece, dst, what));
+  if (!raw) CAISSON_RETURN_IF_ERROR(Decode(source, piece, dst, what));
   for (size_t at = 0; at < dst.size(); at += kBlockBytes) {
     const std::span<std::byte> block =
         dst.subspan(at, std::min(kBlockBytes, dst.size() - at));
@@ -142,7 +153,7 @@ Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
                          DType from, DType to, std::span<std::byte> dst,
                          CrcCheck check, const std::string& what) {
   const bool raw = piece.encoding == Encoding::kRaw;
-  if (!raw && piece.encoding != Encoding::kDeflate) {
+  if (!raw && !CanDecode(piece.encoding)) {
     return Undecodable(source, what);
   }
   const uint64_t bytes = dst.size() / ByteWidth(to) * ByteWidth(from);
@@ -151,7 +162,7 @@ Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
       Allocate(raw ? std::min<uint64_t>(kBlockBytes, bytes) : bytes, what));
   if (!raw) {
     const std::span<std::byte> decoded(memory.get(), bytes);
-    CAISSON_RETURN_IF_ERROR(Inflate(source, piece, decoded, what));
+    CAISSON_RETURN_IF_ERROR(Decode(source, piece, decoded, what));
   }
   BlockFinisher finisher(piece, from, check);
   std::byte* next = dst.data();
