@@ -11,6 +11,7 @@
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
 #include "core/engine/codec/piece_decoder.h"
+#include "kernels/inflate_blocks.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
@@ -18,6 +19,10 @@ namespace {
 
 // A block is read and then transformed while it still lies in L2.
 constexpr size_t kBlockBytes = size_t{256} << 10;
+
+// Streams that are longer are not read whole into memory where that can be
+// helped.
+constexpr uint64_t kLongBytes = uint64_t{4} << 20;
 
 using HostBytes = std::unique_ptr<std::byte[]>;
 
@@ -99,17 +104,49 @@ class BlockFinisher {
   uint32_t crc_ = 0;
 };
 
-Status Decode(const ByteSource& source, const Piece& piece,
-              std::span<std::byte> dst, const std::string& what) {
+// What is wrong with the bytes of a piece, with their place.
+Status Placed(const ByteSource& source, const Piece& piece,
+              const std::string& what, const Status& status) {
+  if (status.code() != StatusCode::kCorrupt) return status;
+  return source.Corrupt(piece.offset, what, status.message());
+}
+
+// A long stream of another writer, read in blocks.
+Status InflateLong(const ByteSource& source, const Piece& piece,
+                   std::span<std::byte> dst, const std::string& what) {
+  CAISSON_ASSIGN_OR_RETURN(const HostBytes memory, Allocate(kBlockBytes, what));
+  uint64_t at = 0;
+  Status read;
+  const auto next = [&]() -> Result<std::span<const std::byte>> {
+    const std::span<std::byte> block(
+        memory.get(), std::min<uint64_t>(kBlockBytes, piece.stored_bytes - at));
+    read = source.ReadExact(piece.offset + at, block, what);
+    CAISSON_RETURN_IF_ERROR(read);
+    at += block.size();
+    return std::span<const std::byte>(block);
+  };
+  const Status status = InflateBlocks(next, dst);
+  return read.ok() ? Placed(source, piece, what, status) : read;
+}
+
+Status DecodeWhole(const ByteSource& source, const Piece& piece,
+                   std::span<std::byte> dst, const std::string& what) {
   CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
                            Allocate(piece.stored_bytes, what));
   const std::span<std::byte> src(stored.get(), piece.stored_bytes);
   CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
-  const Status status = DecodePiece(*kernels, piece, src, dst, Stores::kCached);
-  if (status.code() != StatusCode::kCorrupt) return status;
-  return source.Corrupt(piece.offset, what, status.message());
+  return Placed(source, piece, what,
+                DecodePiece(*kernels, piece, src, dst, Stores::kCached));
+}
+
+Status Decode(const ByteSource& source, const Piece& piece,
+              std::span<std::byte> dst, const std::string& what) {
+  const bool in_blocks = piece.encoding == Encoding::kDeflate && piece.ends &&
+                         piece.stored_bytes > kLongBytes && CanInflateBlocks();
+  return in_blocks ? InflateLong(source, piece, dst, what)
+                   : DecodeWhole(source, piece, dst, what);
 }
 
 Status Undecodable(const ByteSource& source, const std::string& what) {
