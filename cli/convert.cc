@@ -252,7 +252,7 @@ void AddConvert(CLI::App& app, Action* action) {
 
 void AddPack(CLI::App& app, Action* action) {
   const auto options = std::make_shared<ConvertOptions>();
-  options->compress = Compress::kPlane;
+  options->compress = CompressMode::kPlane;
   CLI::App* command = app.add_subcommand(
       "pack", "Compresses the tensors of a file: convert --compress plane");
   AddInAndOut(*command, options.get());

@@ -95,15 +95,15 @@ std::string TakeFormat(const std::string& text, FormatOptions* format) {
   return "";
 }
 
-std::string TakeCompress(const std::string& text, Compress* compress) {
+std::string TakeCompress(const std::string& text, CompressMode* compress) {
   if (text == "none") {
-    *compress = Compress::kNone;
+    *compress = CompressMode::kNone;
   } else if (text == "deflate") {
-    *compress = Compress::kDeflate;
+    *compress = CompressMode::kDeflate;
   } else if (text == "plane") {
-    *compress = Compress::kPlane;
+    *compress = CompressMode::kPlane;
   } else if (text == "auto") {
-    *compress = Compress::kAuto;
+    *compress = CompressMode::kAuto;
   } else {
     return "expected none, deflate, plane or auto";
   }

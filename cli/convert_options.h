@@ -25,7 +25,7 @@ struct ConvertOptions {
   std::string out;
   bool drop = false;
   FormatOptions format;  // its drop is not used
-  Compress compress = Compress::kNone;
+  CompressMode compress = CompressMode::kNone;
   std::vector<Cast> casts;
   std::vector<KeyChange> renames;  // one after the other
   std::optional<Profile> profile;  // none: that of `in`

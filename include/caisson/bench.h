@@ -27,7 +27,8 @@
 //                      comes slowly, as on many virtual machines, see
 //                      first_touch
 //   verify             Engine::Verify, cold
-//   save_plane         Engine::Save with Compress::kPlane, fsynced; its rate is
+//   save_plane         Engine::Save with CompressMode::kPlane, fsynced; its
+//   rate is
 //                      of the bytes before, and may be above that of the disk
 //   load_plane         Engine::LoadInto of that file, cold; likewise
 //   crc32              Crc32 on one thread

@@ -25,7 +25,7 @@ std::string_view Name(Compression compression);
 
 // What a save does with its tensors. PyTorch files only. Storages of a few
 // kilobytes, and of what does not get smaller, are stored as they are.
-enum class Compress : uint8_t {
+enum class CompressMode : uint8_t {
   kNone,
   kDeflate,
   kPlane,
@@ -46,7 +46,7 @@ struct CompressionReport {
   // Of a save that compresses, for each storage that has bytes. In no order.
   std::vector<CompressionChoice> storages;
 
-  // By which rates Compress::kAuto chose, and what it left alone.
+  // By which rates CompressMode::kAuto chose, and what it left alone.
   std::string why;
 };
 

@@ -80,7 +80,7 @@ struct SaveOptions {
 
   // Whether tensors are compressed, in PyTorch files only. Those of devices
   // come to the host as they are, and are encoded there.
-  Compress compress = Compress::kNone;
+  CompressMode compress = CompressMode::kNone;
 
   // Whether file and directory are on the device when the save is done.
   // Without, the result survives a killed process, and may be lost or empty

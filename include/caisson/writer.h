@@ -35,7 +35,7 @@ struct WriteOptions {
   FormatOptions format = {};
 
   // Whether tensors are compressed, in PyTorch files only; on this thread.
-  Compress compress = Compress::kNone;
+  CompressMode compress = CompressMode::kNone;
 
   // Whether the file and its directory are synced before Write() returns.
   // Without, the result survives a killed process, and may be lost or empty

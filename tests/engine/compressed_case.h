@@ -66,7 +66,8 @@ inline State MixedState(uint64_t seed = 1) {
 
 // `state` in a file at `path`, by a Writer.
 inline Status WriteCompressed(const State& state, const std::string& path,
-                              Compress compress, const Profile& profile = {}) {
+                              CompressMode compress,
+                              const Profile& profile = {}) {
   WriteOptions options;
   options.profile = profile;
   options.compress = compress;

@@ -18,7 +18,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-class CompressedSaveTest : public testing::TestWithParam<Compress> {
+class CompressedSaveTest : public testing::TestWithParam<CompressMode> {
  protected:
   std::string CompressedFile(const State& state, const Profile& profile = {}) {
     WriteOptions options;
@@ -32,9 +32,10 @@ class CompressedSaveTest : public testing::TestWithParam<Compress> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Codecs, CompressedSaveTest,
-                         testing::Values(Compress::kDeflate, Compress::kPlane),
-                         [](const auto& info) {
-                           return std::string(info.param == Compress::kPlane
+                         testing::Values(CompressMode::kDeflate,
+                                         CompressMode::kPlane),
+                         [](const auto& test) {
+                           return std::string(test.param == CompressMode::kPlane
                                                   ? "Plane"
                                                   : "Deflate");
                          });
@@ -245,7 +246,7 @@ TEST_P(CompressedSaveTest, AFlippedBitIsFoundAndNamed) {
   const std::string plain = FileOf(state);
   const std::string packed = CompressedFile(state);
   const std::string record =
-      GetParam() == Compress::kPlane ? "plane/0" : "data/0";
+      GetParam() == CompressMode::kPlane ? "plane/0" : "data/0";
   const auto whole = OpenBytes(packed);
   ASSERT_THAT(whole.status(), IsOk());
   const TensorInfo& info = whole->tensors()[0];
@@ -300,7 +301,7 @@ TEST_P(CompressedSaveTest, SafetensorsFilesAreNotCompressed) {
 
 TEST_P(CompressedSaveTest, CancelledItLeavesTheOldFile) {
   const State state = MixedState();
-  CAISSON_ASSERT_OK(WriteCompressed(state, path_, Compress::kNone));
+  CAISSON_ASSERT_OK(WriteCompressed(state, path_, CompressMode::kNone));
   const std::string before = Content(path_);
   EngineOptions options;
   options.window_bytes = 4096;
@@ -329,7 +330,7 @@ TEST(CompressedAuto, ChoosesByRatesAndSaysWhich) {
   auto engine = Engine::Create();
   ASSERT_THAT(engine.status(), IsOk());
   SaveOptions save;
-  save.compress = Compress::kAuto;
+  save.compress = CompressMode::kAuto;
   const auto report = engine->Save(state, path, save);
   ASSERT_THAT(report.status(), IsOk());
   EXPECT_THAT(report->compression.why, HasSubstr("disk "));
@@ -376,7 +377,8 @@ TEST(CompressedRandom, StatesOfManyShapesComeBack) {
       }
     }
     SaveOptions save;
-    save.compress = random() % 2 == 0 ? Compress::kPlane : Compress::kDeflate;
+    save.compress =
+        random() % 2 == 0 ? CompressMode::kPlane : CompressMode::kDeflate;
     ASSERT_THAT(engine->Save(state, path, save).status(), IsOk());
     const auto loaded = engine->Load(path);
     ASSERT_THAT(loaded.status(), IsOk()) << round;

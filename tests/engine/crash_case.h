@@ -50,7 +50,7 @@ inline Status SaveOnOneThread(FileSystem& files, const State& state,
 inline Status SaveByEngine(FileSystem& files, const State& state,
                            const std::string& path, bool direct,
                            bool asynchronous,
-                           Compress compress = Compress::kNone) {
+                           CompressMode compress = CompressMode::kNone) {
   EngineOptions options;
   options.window_bytes = 4096;
   options.pool_bytes = size_t{3} * 4096;
@@ -85,7 +85,7 @@ inline std::vector<Saver> Savers() {
           {"engine_packed",
            [](FileSystem& files, const State& state, const std::string& path) {
              return SaveByEngine(files, state, path, /*direct=*/true,
-                                 /*asynchronous=*/false, Compress::kPlane);
+                                 /*asynchronous=*/false, CompressMode::kPlane);
            }}};
 }
 
@@ -100,7 +100,7 @@ struct Sample {
         RandomTensor(DType::kUInt8, {bytes + 1000 * n}, 2 * step + 1);
     file = FileOf(state);
     WriteOptions plane;
-    plane.compress = Compress::kPlane;
+    plane.compress = CompressMode::kPlane;
     packed = FileOf(state, plane);
   }
   State state;

@@ -111,7 +111,7 @@ TEST(DeviceSave, WritesThePackedFileOfHostMemory) {
       const Twins twins =
           RandomTwins(random, fake, {.max_elems = 200'000, .devices = 2});
       WriteOptions plane;
-      plane.compress = Compress::kPlane;
+      plane.compress = CompressMode::kPlane;
       const std::string expected = FileOf(twins.host, plane);
       const ScratchDirectory scratch(MemoryRoot());
       const std::string path = scratch / "archive.pt";
@@ -119,7 +119,7 @@ TEST(DeviceSave, WritesThePackedFileOfHostMemory) {
         Engine engine = MakeEngine(fake, Sizes(window, 3));
         AsyncOptions how;
         how.save = QuickSave();
-        how.save.compress = Compress::kPlane;
+        how.save.compress = CompressMode::kPlane;
         how.snapshot_on_device = asynchronous;
         SaveReport report;
         if (asynchronous) {

@@ -94,15 +94,15 @@ Result<Encoding> CompressionChooser::Find(const Storage& storage, DType dtype,
   }
   const bool here = storage.region.device.is_cpu();
   switch (wish_.compress) {
-    case Compress::kNone:
+    case CompressMode::kNone:
       return Encoding::kRaw;
-    case Compress::kPlane: {
+    case CompressMode::kPlane: {
       *ratio = 0;
       const PlaneType type = PlaneTypeOf(dtype);
       const uint64_t elems = storage.region.bytes / TraitsOf(type).width;
       return elems < kPlaneLeastElems ? Encoding::kRaw : Encoding::kPlane;
     }
-    case Compress::kDeflate: {
+    case CompressMode::kDeflate: {
       if (!here) {
         *ratio = 0;
         return Encoding::kDeflate;
@@ -112,7 +112,7 @@ Result<Encoding> CompressionChooser::Find(const Storage& storage, DType dtype,
       *ratio = sample.ratio;
       return sample.ratio <= kWorthIt ? Encoding::kDeflate : Encoding::kRaw;
     }
-    case Compress::kAuto:
+    case CompressMode::kAuto:
       break;
   }
   if (here) return Fastest(storage, dtype, ratio);

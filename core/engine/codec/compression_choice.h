@@ -24,7 +24,7 @@ namespace caisson {
 
 // What a save is asked for.
 struct CompressionWish {
-  Compress compress = Compress::kNone;
+  CompressMode compress = CompressMode::kNone;
   size_t threads = 1;  // that encode
 
   // Bytes a second that the disk writes; asked for by kAuto only, at most once.

@@ -185,7 +185,7 @@ Status Measurement::DiskRound(bool raw_first) {
 Status Measurement::PlaneRound() {
   const ScratchFile packed(options_.directory);
   SaveOptions options;
-  options.compress = Compress::kPlane;
+  options.compress = CompressMode::kPlane;
   SaveReport saved;
   CAISSON_RETURN_IF_ERROR(Time("save_plane", [&]() -> Status {
     CAISSON_ASSIGN_OR_RETURN(

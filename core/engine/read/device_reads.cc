@@ -128,8 +128,8 @@ class DeviceRun {
     return share.loader.Put(task.dst.data(), host.bytes());
   }
 
-  // A record in chunks: some of them after the other, so that no tensor is whole
-  // in host memory.
+  // A record in chunks: some of them after the other, so that no tensor is
+  // whole in host memory.
   Status DoRuns(const Share& share, ReadTask& task) {
     const uint64_t bytes = task.storage->bytes;
     CAISSON_ASSIGN_OR_RETURN(

@@ -86,7 +86,7 @@ Result<SavePlan> PlanTorchSave(const State& state, const std::string& path,
   SavePlan plan;
   std::optional<CompressionChooser> chooser;
   torch::EncodingChoice choose;
-  if (wish.compress != Compress::kNone) {
+  if (wish.compress != CompressMode::kNone) {
     CAISSON_ASSIGN_OR_RETURN(const KernelTable* const kernels,
                              KernelsFor(Device::Cpu()));
     chooser.emplace(wish, state, *kernels);
@@ -195,8 +195,8 @@ Result<SavePlan> PlanSave(const State& state, const std::string& path,
                                ".pth, .bin) and .safetensors");
   }
   if (*chosen == FileFormat::kSafetensors) {
-    if (wish.compress == Compress::kDeflate ||
-        wish.compress == Compress::kPlane) {
+    if (wish.compress == CompressMode::kDeflate ||
+        wish.compress == CompressMode::kPlane) {
       return Status::Unsupported(path + ": safetensors files are not " +
                                  "compressed; PyTorch files are");
     }
