@@ -25,12 +25,14 @@ from convert_cases import ConvertTest
 from convert_edit_cases import ConvertEditTest
 from diff_cases import DiffTest
 from ls_cases import LsTest
+from pack_cases import PackTest
 from safetensors_cases import SafetensorsTest
 from verify_cases import VerifyTest
 
 __all__ = [
     "BenchTest", "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest",
-    "LsTest", "MainTest", "ProgressTest", "SafetensorsTest", "VerifyTest",
+    "LsTest", "MainTest", "PackTest", "ProgressTest", "SafetensorsTest",
+    "VerifyTest",
 ]
 
 
