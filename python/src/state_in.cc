@@ -70,7 +70,7 @@ std::string StateIn::Name() const {
   for (const Step& step : path_) {
     if (!name.empty()) name += ".";
     const auto* key = std::get_if<nb::handle>(&step);
-    name += key != nullptr ? nb::cast<std::string>(nb::str(*key))
+    name += key != nullptr ? Utf8(nb::str(*key))
                            : std::to_string(std::get<size_t>(step));
   }
   return name;

@@ -10,7 +10,7 @@ def _bits(tensor):
     tensor = tensor.detach().resolve_conj().resolve_neg().contiguous()
     if tensor.dim() == 0:
         tensor = tensor.reshape(1)
-    return tensor.view(torch.uint8) if tensor.numel() else tensor
+    return tensor.view(torch.uint8)
 
 
 def _same_tensor(a, b):
@@ -36,7 +36,7 @@ def _same_tensor(a, b):
             (a.int_repr() == b.int_repr()).all())
     if a.stride() != b.stride() or a.storage_offset() != b.storage_offset():
         return False
-    return torch.equal(_bits(a), _bits(b))
+    return a.numel() == 0 or torch.equal(_bits(a), _bits(b))
 
 
 def same(a, b):
