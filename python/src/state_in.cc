@@ -36,12 +36,12 @@ bool Exactly(nb::handle object, PyTypeObject* type) {
 
 }  // namespace
 
-StateIn::StateIn(bool arrays, nb::object cast)
+StateIn::StateIn(bool arrays, nb::object cast, bool in_place)
     : arrays_(arrays),
       torch_(ImportedTorch()),
       cpu_("cpu"),
       held_(std::make_shared<Held>()),
-      storages_(held_, cpu_, std::move(cast)) {
+      storages_(held_, cpu_, std::move(cast), in_place) {
   nb::object cpu = InternedCpu();
   known_.emplace(cpu.ptr(), Node(cpu_));
   alive_.push_back(std::move(cpu));

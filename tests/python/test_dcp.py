@@ -277,6 +277,21 @@ def test_merge_and_ls(folder):
         caisson.dcp.merge(folder / "evil", folder / "y.pt")
 
 
+def test_the_command_line(folder):
+    def run(*args):
+        done = subprocess.run([sys.executable, "-m", "caisson", *args],
+                              capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    save_ours(folder / "c", 1)
+    assert run("ls", folder / "c") == (0, "w float32 [64]\n")
+    assert run("verify", folder / "c")[0] == 0
+    assert run("convert", folder / "c", folder / "x.pt")[0] == 0
+    assert run("ls", folder / "x.pt") == (0, "w float32 [64]\n")
+    (folder / "c/caisson.json").write_text("{")
+    assert run("verify", folder / "c")[0] == 2
+
+
 def test_bytes_reach_the_planner_as_they_are(folder):
     value = io.BytesIO()
     torch.save({"a": 1}, value)
