@@ -17,9 +17,9 @@ def _module(path: str) -> Any:
     part for them, which needs torch."""
     marks = ("caisson.json", ".metadata")
     if any(os.path.exists(os.path.join(path, mark)) for mark in marks):
-        import caisson.dcp
+        from caisson import dcp
 
-        return caisson.dcp
+        return dcp
     return caisson
 
 
