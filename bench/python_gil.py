@@ -54,6 +54,7 @@ def main():
         "caisson.save": lambda: caisson.save(state, ours),
         "torch.save": lambda: torch.save(state, theirs),
         "caisson.load": lambda: caisson.load(ours),
+        "caisson.load_into": lambda: caisson.load_into(ours, state),
         "torch.load": lambda: torch.load(theirs),
     }
     counter = Counter()
