@@ -79,6 +79,7 @@ int Main(int argc, char** argv) {
   RegisterBatch();
   RegisterDeflate();
   RegisterStores();
+  RegisterPlanes();
   AddContext();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

@@ -11,5 +11,6 @@ void RegisterGather();     // gather_transpose4, gather_rows4
 void RegisterBatch();      // small_batch_copy, with and without _crc32
 void RegisterDeflate();    // deflate, inflate
 void RegisterStores();     // stores_only, stores_then_read
+void RegisterPlanes();     // plane_encode_T, plane_decode_T
 
 }  // namespace caisson::bench

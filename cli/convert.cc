@@ -107,9 +107,10 @@ Result<std::string> AdaptMetadata(const Reader& reader,
   for (const auto& [key, value] : state->metadata) keys.push_back(key);
   if (!options.drop) {
     return Status::Unsupported(fmt::format(
-        "{}: metadata that a PyTorch file cannot carry: {}; --drop leaves it "
-        "out",
-        options.in, NameList(keys, kMostNames)));
+        "{}: metadata that a {} file cannot carry: {}; --drop leaves it out",
+        options.in,
+        TargetOf(options) == FileFormat::kCaffe2 ? "Caffe2" : "PyTorch",
+        NameList(keys, kMostNames)));
   }
   return fmt::format("{}: dropped metadata: {}\n", Printable(options.in),
                      NameList(keys, kMostNames));
@@ -123,9 +124,22 @@ std::string DroppedText(const std::vector<std::string>& dropped,
                      NameList(dropped, kMostNames));
 }
 
+// The state with the casts that were asked for.
+Result<State> LoadCast(Engine& engine, const Reader& reader,
+                       const ConvertOptions& options, Progress& progress) {
+  EngineProgress reading(progress, 0, reader.file_bytes(),
+                         "reading " + options.in);
+  LoadOptions load;
+  load.keep_unknown = true;
+  load.casts = options.casts;
+  Result<State> state = engine.Load(reader, load, reading.callback());
+  progress.Clear();
+  return state;
+}
+
 int RunConvert(const ConvertOptions& options) {
   const Stopwatch watch;
-  const Result<Reader> reader = Reader::Open(options.in);
+  const Result<Reader> reader = Engine::Open(options.in);
   if (!reader) return Fail(reader.error());
   Result<Engine> engine = Engine::Create();
   if (!engine) return Fail(engine.error());
@@ -134,16 +148,15 @@ int RunConvert(const ConvertOptions& options) {
     return Fail(status);
   }
 
-  // Every byte is read once and written once.
+  // Every byte is read once and written once: at the same time, but for casts,
+  // which take the whole state in memory.
+  const bool streams = options.casts.empty();
   const uint64_t in_bytes = reader->file_bytes();
-  Progress progress(2 * in_bytes);
-  EngineProgress reading(progress, 0, in_bytes, "reading " + options.in);
+  Progress progress(streams ? in_bytes : 2 * in_bytes);
   // What torch.load would refuse is written again as it is, never run.
-  LoadOptions load;
-  load.keep_unknown = true;
-  load.casts = options.casts;
-  Result<State> state = engine->Load(options.in, load, reading.callback());
-  progress.Clear();
+  constexpr bool kKeepUnknown = true;
+  Result<State> state = streams ? reader->Outline(kKeepUnknown)
+                                : LoadCast(*engine, *reader, options, progress);
   if (!state) return Fail(state.error());
 
   std::string done;
@@ -159,13 +172,14 @@ int RunConvert(const ConvertOptions& options) {
   if (!adapted) return Fail(adapted.error());
   done += *adapted;
 
-  EngineProgress writing(progress, in_bytes, in_bytes,
+  EngineProgress writing(progress, streams ? 0 : in_bytes, in_bytes,
                          "writing " + options.out);
   SaveOptions save;
   save.profile = options.profile;
   save.format = options.format;
   save.format.drop = options.drop;
   save.progress = writing.callback();
+  if (streams) save.source = &*reader;
   const Result<SaveReport> report = engine->Save(*state, options.out, save);
   progress.Clear();
   if (!report) return Fail(report.error());

@@ -89,8 +89,10 @@ std::string TakeFormat(const std::string& text, FormatOptions* format) {
     format->format = FileFormat::kPyTorch;
   } else if (text == "safetensors") {
     format->format = FileFormat::kSafetensors;
+  } else if (text == "caffe2") {
+    format->format = FileFormat::kCaffe2;
   } else {
-    return "expected pt or safetensors";
+    return "expected pt, safetensors or caffe2";
   }
   return "";
 }
@@ -133,8 +135,9 @@ void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
                 return TakeProfile(text, &options->profile);
               })
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
-  AddRepeated(command, "--to", "pt|safetensors",
-              "the format of OUT; without it what its suffix says",
+  AddRepeated(command, "--to", "pt|safetensors|caffe2",
+              "the format of OUT; without it what its suffix says; Caffe2 is a "
+              "minidb unless OUT ends with .pb (protodb) or .pbtxt (its text)",
               [options](const std::string& text) {
                 return TakeFormat(text, &options->format);
               })
@@ -149,6 +152,9 @@ void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
   command.add_flag("--no-checksums{false}", options->format.checksums,
                    "safetensors: without the CRCs that verify needs, byte for "
                    "byte as the safetensors library writes");
+  command.add_flag("--append", options->format.append,
+                   "Caffe2: after the tensors of the database OUT, which has "
+                   "none of these names");
   command.add_flag("--drop", options->drop,
                    "leave out what OUT cannot carry: records that are no part "
                    "of the state; in another format than IN's, values that "

@@ -61,8 +61,10 @@ class FolderWalk {
           {folder,
            0,
            0,
-           Status::NotFound(folder + ": no file ends in .pt, .pth, "
-                                     ".bin, .ckpt or .safetensors"),
+           Status::NotFound(folder +
+                            ": no file ends in .pt, .pth, "
+                            ".bin, .ckpt, .safetensors, .minidb, .pb or "
+                            ".pbtxt"),
            {}});
     }
   }
@@ -83,8 +85,9 @@ class FolderWalk {
 
   // Links to files are followed, links to folders are not.
   void Add(const fs::directory_entry& entry) {
-    constexpr std::array<std::string_view, 5> kSuffixes = {
-        ".pt", ".pth", ".bin", ".ckpt", ".safetensors"};
+    constexpr std::array<std::string_view, 8> kSuffixes = {
+        ".pt",          ".pth",    ".bin", ".ckpt",
+        ".safetensors", ".minidb", ".pb",  ".pbtxt"};
     std::error_code error;
     if (fs::is_directory(entry.symlink_status(error))) {
       folders_.push_back(entry.path());
@@ -309,7 +312,8 @@ void AddVerify(CLI::App& app, Action* action) {
   command
       ->add_option("PATH", options->paths,
                    "files, safetensors indices, or folders of .pt, .pth, "
-                   ".bin, .ckpt and .safetensors files")
+                   ".bin, .ckpt, .safetensors, .minidb, .pb and "
+                   ".pbtxt files")
       ->required();
   command->add_flag("--json", options->json, "one JSON document");
   command->callback([options, action] {

@@ -13,6 +13,11 @@ pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
 # nlohmann-json 3.11: the headers and indices of safetensors.
 find_package(nlohmann_json 3.11 REQUIRED)
 
+# protobuf 3.21: Caffe2's messages, and their text form. The compiler is the
+# host's, also where the library is another machine's.
+pkg_check_modules(protobuf REQUIRED IMPORTED_TARGET protobuf>=3.21)
+find_program(CAISSON_PROTOC protoc REQUIRED)
+
 # liburing 2.3: optional, a second queue of transfers. Linux only.
 set(CAISSON_HAVE_URING OFF)
 if(NOT CAISSON_URING STREQUAL OFF)

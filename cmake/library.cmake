@@ -4,7 +4,7 @@
 # and found by find_package(caisson).
 include(CMakePackageConfigHelpers)
 
-set(layers base kernels device io formats engine)
+set(layers base kernels device io caffe2_proto formats engine)
 add_library(caisson STATIC)
 add_library(caisson::caisson ALIAS caisson)
 foreach(layer IN LISTS layers)
@@ -15,7 +15,7 @@ target_include_directories(caisson PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(caisson PUBLIC cxx_std_20)
 target_link_libraries(caisson PRIVATE
-  PkgConfig::hwy PkgConfig::libdeflate Threads::Threads)
+  PkgConfig::hwy PkgConfig::libdeflate PkgConfig::protobuf Threads::Threads)
 if(CAISSON_HAVE_URING)
   target_link_libraries(caisson PRIVATE PkgConfig::liburing)
 endif()

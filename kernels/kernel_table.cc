@@ -16,4 +16,24 @@ Result<const KernelTable*> KernelsFor(Device device) {
   return Status::InvalidArgument("device in a memory space that has no name");
 }
 
+std::string_view Name(PlaneFault fault) {
+  switch (fault) {
+    case PlaneFault::kNone:
+      return "";
+    case PlaneFault::kFields:
+      return "its index entry contradicts itself";
+    case PlaneFault::kTable:
+      return "its table of symbols is damaged";
+    case PlaneFault::kSegments:
+      return "its segments do not fill its coded part";
+    case PlaneFault::kStream:
+      return "its coded symbols do not end where they should";
+    case PlaneFault::kFiller:
+      return "what fills it up is not what it should be";
+    case PlaneFault::kCrc:
+      return "its CRC-32 is not that of its elements";
+  }
+  return "a fault that has no name";
+}
+
 }  // namespace caisson

@@ -13,9 +13,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "caisson/dtype.h"
 #include "caisson/memory.h"
+#include "caisson/plane_chunk.h"
 #include "caisson/status.h"
 
 namespace caisson {
@@ -79,6 +81,55 @@ struct DeflateJob {
   size_t* stored = nullptr;  // how many bytes of dst the stream takes
 };
 
+// What is wrong with a chunk of the plane codec. Of several faults the least is
+// told, so that all tables tell the same.
+enum class PlaneFault : uint32_t {
+  kNone,
+  kFields,    // !IsSound(chunk)
+  kTable,     // symbols, frequencies or constants
+  kSegments,  // their lengths do not fill the coded part
+  kStream,    // coded symbols or escapes do not end where they should
+  kFiller,    // zeros or repeated elements are something else
+  kCrc,       // the elements have another CRC-32
+};
+
+// "", or what to say: "its CRC-32 is not that of its elements".
+std::string_view Name(PlaneFault fault);
+
+// Elements to encode as one chunk of the plane codec. Elements are
+// little-endian.
+struct PlaneEncodeJob {
+  const std::byte* src = nullptr;
+  PlaneType type = PlaneType::kBytes;
+  uint32_t elems = 0;           // from 1 to PlaneChunkElems(type)
+  std::byte* dst = nullptr;     // room for PlaneBound(type, elems)
+  PlaneChunk* chunk = nullptr;  // what was made of them: dst has its
+                                // PlaneStoredBytes
+};
+
+// A chunk to decode.
+struct PlaneDecodeJob {
+  const std::byte* src = nullptr;  // PlaneStoredBytes(chunk) bytes
+  PlaneChunk chunk;                // as a file has it: anything
+  std::byte* dst = nullptr;        // chunk.elems elements
+  PlaneFault* fault = nullptr;     // what came of it
+};
+
+// Integers to encode as protobuf's varints.
+struct VarintEncodeJob {
+  const std::byte* src = nullptr;
+  size_t elems = 0;
+  std::span<std::byte> dst;  // null: only `stored` is wanted
+  size_t* stored = nullptr;  // how many bytes they take
+};
+
+// Varints held whole in memory.
+struct VarintDecodeJob {
+  std::span<const std::byte> src;
+  std::byte* dst = nullptr;
+  size_t elems = 0;  // that src must be, exactly
+};
+
 // Scratch that the caller lends for one call.
 struct Workspace {
   std::byte* data = nullptr;
@@ -107,6 +158,40 @@ struct KernelTable {
   // Encodes every job; `level` from 1, fast, to 12, small.
   Status (*deflate)(int level, std::span<const DeflateJob> jobs, Stream stream);
   size_t (*deflate_bound)(size_t bytes);
+
+  // Encodes every job. All tables make the same bytes. What lies behind the
+  // stored bytes in a job's room is unspecified.
+  //
+  // REQUIRES: src and dst of all jobs are disjoint; workspace.bytes >=
+  // plane_encode_bytes(jobs).
+  // Errors: kInvalidArgument, naming the job's index, for a number of elements
+  // that no chunk has; then nothing is done.
+  Status (*plane_encode)(std::span<const PlaneEncodeJob> jobs,
+                         Workspace workspace, Stream stream);
+  size_t (*plane_encode_bytes)(std::span<const PlaneEncodeJob> jobs);
+
+  // Decodes every job, whatever its bytes are: reads nothing but `src`, writes
+  // nothing but the elements of `dst`, and says in `*fault` whether these are
+  // what was encoded; they are unspecified if not. The Status is about the
+  // call, not the bytes. `stores` is about dst.
+  //
+  // REQUIRES: as for plane_encode.
+  Status (*plane_decode)(Stores stores, std::span<const PlaneDecodeJob> jobs,
+                         Workspace workspace, Stream stream);
+  size_t (*plane_decode_bytes)(std::span<const PlaneDecodeJob> jobs);
+
+  // Between elements of `dtype`, native and at any alignment, and varints of
+  // their values: bool, integers of up to 64 bits but uint32 and uint64, and
+  // float16, whose bits count as uint16. Negative ones take 10 bytes. Decoding
+  // keeps the low bits of a value; of a bool, whether it is 0.
+  //
+  // Errors: kUnsupported for another dtype; kInvalidArgument if dst is too
+  // small; kCorrupt, naming the job's index, for a varint of more than 10 bytes
+  // and where src does not hold as many as are wanted.
+  Status (*encode_varints)(DType dtype, std::span<const VarintEncodeJob> jobs,
+                           Stream stream);
+  Status (*decode_varints)(DType dtype, std::span<const VarintDecodeJob> jobs,
+                           Stream stream);
 };
 
 // The table for `device`, or kUnavailable. Free to call often.

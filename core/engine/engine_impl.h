@@ -22,9 +22,11 @@
 #include "core/engine/device/devices.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/read_task.h"
+#include "core/engine/source/source_storages.h"
 #include "core/engine/ticket.h"
 #include "core/engine/worker_pool.h"
 #include "core/engine/write/save_pipeline.h"
+#include "core/engine/write/state_parts.h"
 #include "core/formats/format.h"
 #include "core/io/atomic_file.h"
 #include "core/io/file_system.h"
@@ -93,12 +95,22 @@ class Engine::Impl {
   // What a save that begins now comes after, as far as its options say.
   Result<DeviceOrder> NoteStreams(const SaveOptions& options);
 
+  // `source`: what reads options.source; null if there is none.
+  Result<SaveReport> Save(const State& state, const std::string& path,
+                          const SaveOptions& options, SourceStorages* source);
+
   Result<SaveReport> Write(PartStream& parts, const std::string& path,
                            const SaveOptions& options, Priority priority,
                            SaveHooks hooks);
 
+  // All files of `plan`, one after the other. `hooks` are those of one file.
+  // Sets `failed`, unless null, to the path of the file that failed.
+  Result<SaveReport> WriteAll(const SavePlan& plan, const SaveOptions& options,
+                              Priority priority, const SaveHooks& hooks,
+                              std::string* failed);
+
   // An asynchronous save, on its own thread.
-  Result<SaveReport> WriteAsync(PartStream& parts, const std::string& path,
+  Result<SaveReport> WriteAsync(const SavePlan& plan,
                                 const AsyncOptions& options,
                                 std::span<const StorageHandle> storages,
                                 DeviceOrder order, Ticket::Shared& shared);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Engine::Save and SaveAsync: one after the other, through one pipeline.
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <system_error>
@@ -8,12 +9,22 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
+#include "core/engine/read/parallel_reads.h"
+#include "core/engine/read/read_route.h"
+#include "core/engine/read/reader_impl.h"
+#include "core/engine/source/source_parts.h"
+#include "core/engine/source/source_storages.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/state_parts.h"
 #include "core/engine/write/state_places.h"
 
 namespace caisson {
 namespace {
+
+// What a source is read into: small beside a pool, and enough to keep a disk
+// busy.
+constexpr size_t kSourceWindow = size_t{2} << 20;
+constexpr size_t kSourceWindows = 4;
 
 // Takes the space now, so that a disk that is too full is found before the
 // first byte and not after the last. The file gets its size too: writes within
@@ -169,17 +180,6 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
     report.staged_seconds = watch.seconds();
     if (staged) staged();
   };
-  const std::function<void(uint64_t)> written = std::move(hooks.written);
-  // Of the callback; a ticket has its own.
-  std::atomic<bool> stopped = false;
-  if (hooks.cancelled == nullptr) hooks.cancelled = &stopped;
-  hooks.written = [&](uint64_t bytes) {
-    if (written) written(bytes);
-    if (!options.progress) return;
-    bool stop = false;
-    options.progress({bytes, bound, watch.seconds(), &stop});
-    if (stop) stopped = true;
-  };
   CAISSON_ASSIGN_OR_RETURN(
       const PartTotals totals,
       SaveParts(parts, file.file(), machinery, hooks, &report.stages));
@@ -202,6 +202,31 @@ Result<SaveReport> Engine::Impl::Write(PartStream& parts,
 Result<SaveReport> Engine::Impl::Save(const State& state,
                                       const std::string& path,
                                       const SaveOptions& options) {
+  if (options.source == nullptr) return Save(state, path, options, nullptr);
+  CAISSON_ASSIGN_OR_RETURN(const Machinery shared,
+                           MachineryFor(Priority::kNormal));
+  // Windows of its own: those of the pool wait for what is read into these.
+  CAISSON_ASSIGN_OR_RETURN(
+      StagingPool windows,
+      StagingPool::Create(std::min(kSourceWindow, options_.window_bytes),
+                          kSourceWindows));
+  const Machinery machinery{windows, shared.workers, shared.queue, devices_};
+  ReadRoutes routes(options_.direct);
+  ParallelReads reads(machinery, routes, {}, {});
+  SourceStorages source(Reader::Impl::Of(*options.source), reads);
+  const FormatOptions& format = options.format;
+  if ((format.format ? format.format : FormatOf(path)) ==
+      FileFormat::kPyTorch) {
+    return Save(state, path, options, &source);
+  }
+  CAISSON_ASSIGN_OR_RETURN(const State dense, source.LoadStrided(state));
+  return Save(dense, path, options, &source);
+}
+
+Result<SaveReport> Engine::Impl::Save(const State& state,
+                                      const std::string& path,
+                                      const SaveOptions& options,
+                                      SourceStorages* source) {
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
   CAISSON_ASSIGN_OR_RETURN(
@@ -211,27 +236,70 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
   SaveHooks hooks;
   hooks.devices.order = &order;
+  for (PlannedFile& file : plan.files) {
+    if (source == nullptr) break;
+    CAISSON_ASSIGN_OR_RETURN(file.parts,
+                             SourceParts::Create(std::move(file.parts), *source,
+                                                 options_.window_bytes));
+  }
+  const uint64_t total = plan.BytesBound();
+  std::atomic<bool> stopped = false;
+  if (options.progress) {
+    hooks.cancelled = &stopped;
+    hooks.written = [&](uint64_t bytes) {
+      bool stop = false;
+      options.progress({bytes, total, watch.seconds(), &stop});
+      if (stop) stopped = true;
+    };
+  }
+  std::string failed;
+  Result<SaveReport> report =
+      WriteAll(plan, options, Priority::kNormal, hooks, &failed);
+  if (!report) return Naming(report.error(), state, failed, devices_);
+  report->seconds = watch.seconds();
+  return report;
+}
+
+Result<SaveReport> Engine::Impl::WriteAll(const SavePlan& plan,
+                                          const SaveOptions& options,
+                                          Priority priority,
+                                          const SaveHooks& hooks,
+                                          std::string* failed) {
   SaveReport all;
-  all.dropped = std::move(plan.dropped);
+  all.dropped = plan.dropped;
   for (const PlannedFile& file : plan.files) {
+    SaveHooks of_file = hooks;
+    of_file.written = [&](uint64_t bytes) {
+      if (hooks.written) hooks.written(all.file_bytes + bytes);
+    };
+    if (&file != &plan.files.back()) of_file.staged = nullptr;
     const Result<SaveReport> one =
-        Write(*file.parts, file.path, options, Priority::kNormal, hooks);
-    if (!one) return Naming(one.error(), state, file.path, devices_);
+        Write(*file.parts, file.path, options, priority, std::move(of_file));
+    if (!one) {
+      if (failed != nullptr) *failed = file.path;
+      return one;
+    }
     Add(*one, &all);
   }
-  all.seconds = watch.seconds();
   return all;
 }
 
 Result<SaveReport> Engine::Impl::WriteAsync(
-    PartStream& parts, const std::string& path, const AsyncOptions& options,
+    const SavePlan& plan, const AsyncOptions& options,
     std::span<const StorageHandle> storages, DeviceOrder order,
     Ticket::Shared& shared) {
   const Stopwatch watch;
   SaveHooks hooks;
   hooks.cancelled = &shared.cancelled();
   hooks.staged = [&] { shared.SetStaged(); };
-  hooks.written = [&](uint64_t bytes) { shared.SetWritten(bytes); };
+  const uint64_t total = plan.BytesBound();
+  hooks.written = [&](uint64_t bytes) {
+    shared.SetWritten(bytes);
+    bool stop = false;
+    const ProgressCallback& progress = options.save.progress;
+    if (progress) progress({bytes, total, watch.seconds(), &stop});
+    if (stop) shared.Cancel();
+  };
   hooks.devices.order = &order;
   DeviceSnapshot snapshot;
   std::string no_snapshot;
@@ -252,8 +320,9 @@ Result<SaveReport> Engine::Impl::WriteAsync(
     }
   }
   Result<SaveReport> report =
-      Write(parts, path, options.save, Priority::kBatch, hooks);
+      WriteAll(plan, options.save, Priority::kBatch, hooks, nullptr);
   if (!report) return report;
+  report->seconds = watch.seconds();
   if (hooks.devices.snapshot != nullptr) {
     report->staged_seconds = snapshot_seconds;
   }
@@ -265,6 +334,10 @@ Result<SaveReport> Engine::Impl::WriteAsync(
 Result<Ticket> Engine::Impl::SaveAsync(const State& state,
                                        const std::string& path,
                                        const AsyncOptions& options) {
+  if (options.save.source != nullptr) {
+    return Status::InvalidArgument(
+        path + ": an asynchronous save of what lies in a file");
+  }
   CAISSON_RETURN_IF_ERROR(
       TakeUnobserved().WithContext("an earlier save failed"));
   auto shared = std::make_shared<Ticket::Shared>();
@@ -288,11 +361,7 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   CAISSON_ASSIGN_OR_RETURN(
       SavePlan plan,
       PlanSave(state, path, options.save.profile, options.save.format));
-  if (plan.files.size() != 1) {
-    return Status::Unsupported(path + ": an asynchronous save of " +
-                               std::to_string(plan.files.size()) + " files");
-  }
-  std::shared_ptr<PartStream> parts = std::move(plan.files.front().parts);
+  auto kept = std::make_shared<SavePlan>(std::move(plan));
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder noted, NoteStreams(options.save));
   for (const Device device : places.devices) {
     CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime, devices_.Runtime());
@@ -300,7 +369,7 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   // A function that is copied holds no value that cannot be.
   auto order = std::make_shared<DeviceOrder>(std::move(noted));
-  shared->SetTotal(parts->BytesBound());
+  shared->SetTotal(kept->BytesBound());
   if (options.borrow) shared->SetStaged();
   {
     const std::lock_guard hold(last_lock_);
@@ -308,13 +377,11 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   }
   if (saver_.joinable()) saver_.join();
   auto turn_kept = std::make_shared<Turn>(std::move(turn));
-  auto save = [this, parts, path, options, shared, turn_kept, order,
-               storages = std::move(places.storages),
-               dropped = std::move(plan.dropped)]() mutable {
-    Result<SaveReport> result =
-        WriteAsync(*parts, path, options, storages, std::move(*order), *shared);
-    if (result) result->dropped = std::move(dropped);
-    parts.reset();  // and with them the tensors
+  auto save = [this, kept, options, shared, turn_kept, order,
+               storages = std::move(places.storages)]() mutable {
+    const Result<SaveReport> result =
+        WriteAsync(*kept, options, storages, std::move(*order), *shared);
+    kept.reset();  // and with it the tensors
     storages.clear();
     // First: who sees the result may save again.
     EndTurnSoon();

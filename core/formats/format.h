@@ -53,6 +53,10 @@ struct TensorPiece {
   DType dtype = DType::kUInt8;
   Encoding encoding = Encoding::kRaw;
   ByteOrder order = ByteOrder::kLittle;  // wanted in the file
+
+  // Whether the storage's memory is for this piece alone, and is free for
+  // something else as soon as nobody holds the handle.
+  bool held = false;
 };
 
 // Asks for the stored size of a piece; nothing is stored.

@@ -28,6 +28,10 @@ enum class Encoding : uint8_t {
   kNested,    // one serialised message per element
 };
 
+inline bool IsVarints(Encoding encoding) {
+  return encoding == Encoding::kVarint32 || encoding == Encoding::kVarint64;
+}
+
 // A run of a storage's elements at one place of one file, in one encoding.
 struct Piece {
   uint32_t source = 0;        // index into Layout::sources

@@ -87,6 +87,14 @@ struct SaveOptions {
   // after a power cut.
   bool sync = true;
 
+  // Where storages that are not in memory are: an open file of which the state
+  // is the Outline(), changed or not. They are read while the file is written,
+  // and checked as a load checks them, before the file appears; what is not
+  // stored as it is wanted (compressed, big-endian, a view of a part, or one
+  // that is not dense) is read whole in its turn. Must outlive the save. Save()
+  // only: SaveAsync() answers kInvalidArgument. Null: all are in memory.
+  const Reader* source = nullptr;
+
   // Called now and then, from the thread that saves; must not call the engine.
   ProgressCallback progress = {};
 
@@ -182,8 +190,10 @@ class Engine {
   // Storages may be in memory of devices; the file is that of the same storages
   // in host memory.
   //
-  // REQUIRES: nobody changes the tensors meanwhile; every storage resident.
-  // Errors: those of Writer::Write, but that for devices; kUnavailable, naming
+  // REQUIRES: nobody changes the tensors meanwhile; every storage resident, or
+  // of options.source.
+  // Errors: those of Writer::Write, but that for devices; those of Reader::Read
+  // for the source; kUnavailable, naming
   // the tensor, for a device that this build or machine lacks; kDevice; kIo,
   // before a byte is written, where the file system says that the file will not
   // fit, naming needed and free bytes.

@@ -12,17 +12,21 @@ namespace caisson {
 enum class FileFormat : uint8_t {
   kPyTorch,      // what torch.save writes: the whole tree
   kSafetensors,  // named dense tensors
+  kCaffe2,       // the same, in one of Caffe2's databases
 };
 
-// "pytorch", "safetensors".
+// "pytorch", "safetensors", "caffe2".
 std::string_view Name(FileFormat format);
 
-// The format that the suffix of `path` names: ".safetensors" its own, any other
-// PyTorch. None for one that is another format's and cannot be written.
+// The format that the suffix of `path` names: ".safetensors" its own,
+// ".minidb",
+// ".pb" (a protodb) and ".pbtxt" (its text) Caffe2, any other PyTorch. None for
+// one that is another format's and cannot be written.
 std::optional<FileFormat> FormatOf(std::string_view path);
 
 struct FormatOptions {
-  // Default: FormatOf() the path.
+  // Default: FormatOf() the path. A Caffe2 file is what its suffix says, else a
+  // minidb.
   std::optional<FileFormat> format;
 
   // Whether a flat format may leave out what it cannot carry: values that are
@@ -41,6 +45,15 @@ struct FormatOptions {
   // each with no more than that unless a single tensor has, and
   // "model.safetensors.index.json" tells which is where. 0: one file.
   uint64_t shard_bytes = 0;
+
+  // Caffe2's minidb only. How many elements of a tensor a record has: 0 for a
+  // million, as in Caffe2, -1 for all of them.
+  int64_t chunk_elems = 0;
+
+  // Caffe2 only: the tensors come after those of the database that is there
+  // already, which is replaced as a whole or not at all. A name that it has is
+  // an error.
+  bool append = false;
 };
 
 }  // namespace caisson

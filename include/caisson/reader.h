@@ -208,6 +208,12 @@ class Reader {
   // Reader, which it shares its nodes with.
   const State& state() const;
 
+  // A copy of state() that may be changed, over the same storages: for
+  // SaveOptions::source.
+  //
+  // Errors: kUnsupported as of Load(), unless `keep_unknown`.
+  Result<State> Outline(bool keep_unknown = false) const;
+
   // Fills each request's destination, which is on a device only with an Engine:
   // stored values (conj and neg are not
   // applied), checked against the stored CRC where a whole record is read.

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <span>
 
+#include "caisson/dtype.h"
 #include "caisson/memory.h"
 #include "caisson/status.h"
 #include "kernels/kernel_table.h"
@@ -24,5 +25,15 @@ size_t WorkspaceBytes(const Step& step, std::span<const Job> jobs);
 Status Inflate(std::span<const InflateJob> jobs, Stream stream);
 Status Deflate(int level, std::span<const DeflateJob> jobs, Stream stream);
 size_t DeflateBound(size_t bytes);
+Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
+                   Stream stream);
+size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs);
+Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
+                   Workspace workspace, Stream stream);
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs);
+Status EncodeVarints(DType dtype, std::span<const VarintEncodeJob> jobs,
+                     Stream stream);
+Status DecodeVarints(DType dtype, std::span<const VarintDecodeJob> jobs,
+                     Stream stream);
 
 }  // namespace caisson::cpu

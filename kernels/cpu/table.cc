@@ -11,6 +11,12 @@ const KernelTable* Kernels() {
       .inflate = Inflate,
       .deflate = Deflate,
       .deflate_bound = DeflateBound,
+      .plane_encode = PlaneEncode,
+      .plane_encode_bytes = PlaneEncodeBytes,
+      .plane_decode = PlaneDecode,
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints,
   };
   return &kTable;
 }

@@ -15,7 +15,7 @@ import xml.etree.ElementTree
 
 PARTS = {
     "release": "a checkpoint of 20 GB, saved and verified",
-    "fuzz": "libFuzzer, a minute for each target; power cuts, 1000 of each kind",
+    "fuzz": "libFuzzer, ten minutes for each target; power cuts, 1000 of each kind",
     "aarch64": "64-bit Arm under QEMU",
     "s390x": "big-endian IBM Z under QEMU",
 }

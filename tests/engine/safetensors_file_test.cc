@@ -282,6 +282,45 @@ TEST_F(ShardedTest, ComesBackFromIndexAndFolder) {
   }
 }
 
+// One bar from nothing to all of it, over all files, and the index last.
+TEST_F(ShardedTest, IsSavedWhileTheCallerGoesOn) {
+  auto engine = Engine::Create();
+  std::vector<Progress> seen;
+  AsyncOptions options;
+  options.save.sync = false;
+  options.save.format.shard_bytes = 8000;
+  options.save.progress = [&](const Progress& now) { seen.push_back(now); };
+  State state = SomeState();
+  fs::create_directory(File("async"));
+  const auto ticket =
+      engine->SaveAsync(state, File("async/m.safetensors"), options);
+  ASSERT_THAT(ticket.status(), IsOk());
+  EXPECT_THAT(ticket->Staged(), IsOk());
+  const auto tensors = state.Tensors();
+  for (const NamedTensor& tensor : *tensors) {
+    std::ranges::fill(BytesOf(*tensor.view->storage), std::byte{0});
+  }
+  const auto report = ticket->Wait();
+  ASSERT_THAT(report.status(), IsOk());
+  const auto loaded = Reader::Open(File("async"))->Load();
+  ASSERT_THAT(loaded.status(), IsOk());
+  ExpectSame(SomeState(), *loaded);
+
+  uint64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(File("async"))) {
+    bytes += entry.file_size();
+  }
+  EXPECT_EQ(report->file_bytes, bytes);
+  ASSERT_THAT(seen, SizeIs(testing::Ge(4u)));
+  for (size_t i = 1; i < seen.size(); ++i) {
+    EXPECT_GE(seen[i].bytes, seen[i - 1].bytes);
+    EXPECT_EQ(seen[i].total, seen[0].total);
+  }
+  EXPECT_EQ(seen.back().bytes, bytes);
+  EXPECT_GE(seen.back().total, bytes);
+  EXPECT_EQ(ticket->progress().bytes, bytes);
+}
+
 TEST_F(ShardedTest, VerifyNamesTheShardThatIsDamaged) {
   std::string bytes = Content(shard(3));
   bytes.back() = static_cast<char>(bytes.back() ^ 1);

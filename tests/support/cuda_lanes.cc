@@ -174,15 +174,42 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 
 size_t DeflateBound(size_t) { return 0; }
 
+Status PlaneEncode(std::span<const PlaneEncodeJob>, Workspace, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes planes");
+}
+
+size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
+
+Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes planes");
+}
+
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
+
+Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel encodes varints");
+}
+
+Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
+  return Status::Unsupported("no CUDA kernel decodes varints");
+}
+
 }  // namespace
 
 const KernelTable& CudaLanes() {
-  static constexpr KernelTable kTable = {.name = "cuda_lanes",
-                                         .transform = Transform,
-                                         .workspace_bytes = WorkspaceBytes,
-                                         .inflate = Inflate,
-                                         .deflate = Deflate,
-                                         .deflate_bound = DeflateBound};
+  static constexpr KernelTable kTable = {
+      .name = "cuda_lanes",
+      .transform = Transform,
+      .workspace_bytes = WorkspaceBytes,
+      .inflate = Inflate,
+      .deflate = Deflate,
+      .deflate_bound = DeflateBound,
+      .plane_encode = PlaneEncode,
+      .plane_encode_bytes = PlaneEncodeBytes,
+      .plane_decode = PlaneDecode,
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints};
   return kTable;
 }
 

@@ -239,15 +239,106 @@ size_t DeflateBound(size_t bytes) {
   return SharedCuda()->kernels->deflate_bound(bytes);
 }
 
+// Calls work(workspace) with one of `bytes` bytes, and brings back what was
+// written.
+template <typename Work>
+Status WithWorkspace(Mirror& mirror, size_t bytes, const Work& work) {
+  if (bytes > kWorkspaceBytes) {
+    return Status::OutOfMemory("the mirror's workspace is too small");
+  }
+  const Status status = work(Workspace{SharedCuda()->workspace, bytes});
+  CAISSON_RETURN_IF_ERROR(mirror.Down());
+  return status;
+}
+
+template <typename T>
+T* Mirrored(const Mirror& mirror, T* host) {
+  return reinterpret_cast<T*>(mirror.At(reinterpret_cast<std::byte*>(host)));
+}
+
+Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace, Stream) {
+  const KernelTable& kernels = *SharedCuda()->kernels;
+  Mirror mirror(*SharedCuda()->runtime, SharedCuda()->stream,
+                SharedCuda()->arena);
+  for (const PlaneEncodeJob& job : jobs) {
+    mirror.Note(job.src, size_t{job.elems} * TraitsOf(job.type).width, false);
+    mirror.Note(job.dst, PlaneBound(job.type, job.elems), true);
+    mirror.Note(reinterpret_cast<std::byte*>(job.chunk), sizeof(*job.chunk),
+                true);
+  }
+  CAISSON_RETURN_IF_ERROR(mirror.Up());
+  std::vector<PlaneEncodeJob> mirrored(jobs.begin(), jobs.end());
+  for (PlaneEncodeJob& job : mirrored) {
+    job.src = mirror.At(job.src);
+    job.dst = mirror.At(job.dst);
+    job.chunk = Mirrored(mirror, job.chunk);
+  }
+  return WithWorkspace(mirror, kernels.plane_encode_bytes(mirrored),
+                       [&](Workspace workspace) {
+                         return kernels.plane_encode(
+                             mirrored, workspace, SharedCuda()->stream.stream);
+                       });
+}
+
+size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
+
+Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
+                   Workspace, Stream) {
+  const KernelTable& kernels = *SharedCuda()->kernels;
+  Mirror mirror(*SharedCuda()->runtime, SharedCuda()->stream,
+                SharedCuda()->arena);
+  for (const PlaneDecodeJob& job : jobs) {
+    if (IsSound(job.chunk)) {
+      mirror.Note(job.src, PlaneStoredBytes(job.chunk), false);
+      mirror.Note(job.dst,
+                  size_t{job.chunk.elems} * TraitsOf(job.chunk.type).width,
+                  true);
+    }
+    mirror.Note(reinterpret_cast<std::byte*>(job.fault), sizeof(*job.fault),
+                true);
+  }
+  CAISSON_RETURN_IF_ERROR(mirror.Up());
+  std::vector<PlaneDecodeJob> mirrored(jobs.begin(), jobs.end());
+  for (PlaneDecodeJob& job : mirrored) {
+    job.src = mirror.At(job.src);
+    job.dst = mirror.At(job.dst);
+    job.fault = Mirrored(mirror, job.fault);
+  }
+  return WithWorkspace(
+      mirror, kernels.plane_decode_bytes(mirrored), [&](Workspace workspace) {
+        return kernels.plane_decode(stores, mirrored, workspace,
+                                    SharedCuda()->stream.stream);
+      });
+}
+
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
+
+Status EncodeVarints(DType dtype, std::span<const VarintEncodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->encode_varints(dtype, jobs, stream);
+}
+
+Status DecodeVarints(DType dtype, std::span<const VarintDecodeJob> jobs,
+                     Stream stream) {
+  return SharedCuda()->kernels->decode_varints(dtype, jobs, stream);
+}
+
 }  // namespace
 
 Result<const KernelTable*> MirroredCuda() {
-  static constexpr KernelTable kTable = {.name = "cuda",
-                                         .transform = Transform,
-                                         .workspace_bytes = WorkspaceBytes,
-                                         .inflate = Inflate,
-                                         .deflate = Deflate,
-                                         .deflate_bound = DeflateBound};
+  static constexpr KernelTable kTable = {
+      .name = "cuda",
+      .transform = Transform,
+      .workspace_bytes = WorkspaceBytes,
+      .inflate = Inflate,
+      .deflate = Deflate,
+      .deflate_bound = DeflateBound,
+      .plane_encode = PlaneEncode,
+      .plane_encode_bytes = PlaneEncodeBytes,
+      .plane_decode = PlaneDecode,
+      .plane_decode_bytes = PlaneDecodeBytes,
+      .encode_varints = EncodeVarints,
+      .decode_varints = DecodeVarints};
   if (!SharedCuda().has_value()) return SharedCuda().error();
   return &kTable;
 }

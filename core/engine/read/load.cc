@@ -3,7 +3,6 @@
 // Reader::Load: the whole state into memory of its own.
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
@@ -15,45 +14,16 @@
 #include "core/base/glob.h"
 #include "core/base/state_clone.h"
 #include "core/base/status_macros.h"
-#include "core/device/buffer.h"
 #include "core/engine/device/device_loader.h"
 #include "core/engine/device/device_storages.h"
 #include "core/engine/read/cast_plan.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/engine/read/resident.h"
 #include "core/io/file_mapping.h"
 
 namespace caisson {
 namespace {
-
-// Below this a storage comes from the heap, above it has pages of its own.
-constexpr size_t kOwnPagesFrom = size_t{64} << 10;
-
-// What torch aligns its tensors to.
-constexpr std::align_val_t kAlignment{64};
-
-// Memory for one storage, kept by its owner.
-Status MakeResident(Storage& storage) {
-  const size_t bytes = storage.region.bytes;
-  if (bytes == 0) return Status::Ok();
-  if (bytes >= kOwnPagesFrom) {
-    CAISSON_ASSIGN_OR_RETURN(Buffer buffer, Buffer::Allocate(bytes));
-    auto owner = std::make_shared<Buffer>(std::move(buffer));
-    storage.region.data = owner->data();
-    storage.owner = std::move(owner);
-    return Status::Ok();
-  }
-  void* memory = ::operator new(bytes, kAlignment, std::nothrow);
-  if (memory == nullptr) {
-    return Status::OutOfMemory("a storage of " + std::to_string(bytes) +
-                               " bytes");
-  }
-  storage.region.data = static_cast<std::byte*>(memory);
-  storage.owner = std::shared_ptr<const void>(memory, [](const void* old) {
-    ::operator delete(const_cast<void*>(old), kAlignment);
-  });
-  return Status::Ok();
-}
 
 // Whether the bytes of the storage can be used where they lie in a file that is
 // mapped: as they are, each element at a multiple of its size.

@@ -11,6 +11,7 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/read/piece_io.h"
+#include "core/formats/caffe2/caffe2_reader.h"
 #include "core/formats/safetensors/safetensors_reader.h"
 #include "core/formats/safetensors/shard_index.h"
 #include "core/formats/signature.h"
@@ -145,6 +146,19 @@ Result<Signature> SignatureOf(const ByteSource& source) {
   return signature;
 }
 
+std::optional<caffe2::Form> Caffe2FormOf(const ByteSource& source,
+                                         Signature signature) {
+  if (signature == Signature::kZip || signature == Signature::kLegacyTorch ||
+      signature == Signature::kSafetensors) {
+    return std::nullopt;
+  }
+  const std::optional<caffe2::Form> form = caffe2::RecogniseForm(source);
+  // Where nothing shows what it is, the suffix says what is wrong with it.
+  const bool unknown =
+      signature == Signature::kUnknown || signature == Signature::kTooShort;
+  return form || !unknown ? form : caffe2::FormOfSuffix(source.name());
+}
+
 Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
                             const ReaderOptions& options) {
   if (adapter == nullptr) return Status::InvalidArgument("no adapter");
@@ -162,6 +176,16 @@ Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
     return opened;
   }
   const bool legacy = signature == Signature::kLegacyTorch;
+  if (const auto form = Caffe2FormOf(opened.source, signature)) {
+    CAISSON_ASSIGN_OR_RETURN(caffe2::ParsedBlobs parsed,
+                             caffe2::ParseCaffe2(opened.source, *form));
+    opened.layout = std::move(parsed.layout);
+    if (parsed.image == nullptr) return opened;
+    opened.shards.emplace_back(
+        std::make_shared<MemoryAdapter>(std::as_bytes(std::span(*parsed.image)),
+                                        opened.source.name(), parsed.image));
+    return opened;
+  }
   if (!legacy) CAISSON_RETURN_IF_ERROR(RequireZip(opened.source));
   PieceSource records(opened.source);
   torch::ParseOptions parse;

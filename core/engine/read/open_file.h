@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,14 +16,18 @@
 #include "caisson/reader.h"
 #include "caisson/status.h"
 #include "core/base/byte_source.h"
+#include "core/formats/caffe2/caffe2_reader.h"
 #include "core/formats/layout.h"
 #include "core/formats/signature.h"
 
 namespace caisson {
 
 struct OpenedFile {
-  ByteSource source;               // Layout::sources[0]
-  std::vector<ByteSource> shards;  // Layout::sources[1] and on
+  ByteSource source;  // Layout::sources[0]
+
+  // Layout::sources[1] and on: files, or what of the file was decoded when it
+  // was opened, which has the file's name.
+  std::vector<ByteSource> shards;
   Layout layout;
   std::vector<Global> unknown;  // globals that torch.load would refuse
 };
@@ -46,6 +51,11 @@ Result<OpenedFile> OpenPath(const std::string& path,
 
 // What the first bytes of `source` say it is; what they do not tell, its name.
 Result<Signature> SignatureOf(const ByteSource& source);
+
+// The form of Caffe2's files that `source`, of that signature, has; none if it
+// is another format.
+std::optional<caffe2::Form> Caffe2FormOf(const ByteSource& source,
+                                         Signature signature);
 
 // Whether `path` is for OpenPath() alone: a folder or an index.
 bool IsIndexOrFolder(const std::string& path);

@@ -111,7 +111,29 @@ Status Inflate(const ByteSource& source, const Piece& piece,
   return source.Corrupt(piece.offset, what, status.message());
 }
 
-Status Undecodable(const ByteSource& source, const std::string& what) {
+Status DecodeVarints(const ByteSource& source, const Piece& piece, DType dtype,
+                     std::span<std::byte> dst, const std::string& what) {
+  CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
+                           Allocate(piece.stored_bytes, what));
+  const std::span<std::byte> src(stored.get(), piece.stored_bytes);
+  CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
+  CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
+                           KernelsFor(Device::Cpu()));
+  const VarintDecodeJob job = {src, dst.data(), piece.elems};
+  const Status status = kernels->decode_varints(dtype, std::span(&job, 1), {});
+  if (status.code() != StatusCode::kCorrupt) return status;
+  return source.Corrupt(piece.offset, what, status.message());
+}
+
+// All of an encoded piece. REQUIRES: it is not raw.
+Status Decode(const ByteSource& source, const Piece& piece, DType dtype,
+              std::span<std::byte> dst, const std::string& what) {
+  if (piece.encoding == Encoding::kDeflate) {
+    return Inflate(source, piece, dst, what);
+  }
+  if (IsVarints(piece.encoding)) {
+    return DecodeVarints(source, piece, dtype, dst, what);
+  }
   return Status::Unsupported(source.name() + ": " + what +
                              ": this build cannot decode its encoding");
 }
@@ -123,10 +145,7 @@ Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
                        const std::string& what) {
   BlockFinisher finisher(piece, dtype, check);
   const bool raw = piece.encoding == Encoding::kRaw;
-  if (!raw && piece.encoding != Encoding::kDeflate) {
-    return Undecodable(source, what);
-  }
-  if (!raw) CAISSON_RETURN_IF_ERROR(Inflate(source, piece, dst, what));
+  if (!raw) CAISSON_RETURN_IF_ERROR(Decode(source, piece, dtype, dst, what));
   for (size_t at = 0; at < dst.size(); at += kBlockBytes) {
     const std::span<std::byte> block =
         dst.subspan(at, std::min(kBlockBytes, dst.size() - at));
@@ -142,16 +161,13 @@ Result<bool> ReadPieceAs(const ByteSource& source, const Piece& piece,
                          DType from, DType to, std::span<std::byte> dst,
                          CrcCheck check, const std::string& what) {
   const bool raw = piece.encoding == Encoding::kRaw;
-  if (!raw && piece.encoding != Encoding::kDeflate) {
-    return Undecodable(source, what);
-  }
   const uint64_t bytes = dst.size() / ByteWidth(to) * ByteWidth(from);
   CAISSON_ASSIGN_OR_RETURN(
       const HostBytes memory,
       Allocate(raw ? std::min<uint64_t>(kBlockBytes, bytes) : bytes, what));
   if (!raw) {
     const std::span<std::byte> decoded(memory.get(), bytes);
-    CAISSON_RETURN_IF_ERROR(Inflate(source, piece, decoded, what));
+    CAISSON_RETURN_IF_ERROR(Decode(source, piece, from, decoded, what));
   }
   BlockFinisher finisher(piece, from, check);
   std::byte* next = dst.data();

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/state_clone.h"
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
 #include "core/engine/read/open_file.h"
@@ -148,7 +149,10 @@ const std::string& Reader::format() const { return impl_->layout.format; }
 
 uint64_t Reader::file_bytes() const {
   uint64_t bytes = impl_->source.size();
-  for (const ByteSource& shard : impl_->shards) bytes += shard.size();
+  for (const ByteSource& shard : impl_->shards) {
+    // What was decoded is no file of its own.
+    if (shard.name() != impl_->source.name()) bytes += shard.size();
+  }
   return bytes;
 }
 
@@ -171,6 +175,14 @@ std::span<const Global> Reader::unknown_globals() const {
 }
 
 const State& Reader::state() const { return impl_->layout.state; }
+
+Result<State> Reader::Outline(bool keep_unknown) const {
+  if (!keep_unknown) CAISSON_RETURN_IF_ERROR(impl_->CheckGlobals());
+  State outline = state();
+  outline.root = CloneTree(
+      outline.root, [](const StorageHandle& storage) { return storage; });
+  return outline;
+}
 
 Result<const TensorInfo*> Reader::Find(std::string_view name) const {
   const auto named = impl_->AllNamed(name);

@@ -98,12 +98,13 @@ VerifyReport DamagedIndex(const std::string& file, const Status& status) {
   return report;
 }
 
-// Whether it has one index in front, and no records that could be checked when
-// that is damaged.
+// Whether its index is one with what it lists, so that there are no records
+// that could be checked when that is damaged.
 bool IsOneIndex(const ByteSource& source) {
   const auto signature = SignatureOf(source);
   return signature && (*signature == Signature::kSafetensors ||
-                       *signature == Signature::kLegacyTorch);
+                       *signature == Signature::kLegacyTorch ||
+                       Caffe2FormOf(source, *signature));
 }
 
 // Checks the records of an archive whose state cannot be read for the reason

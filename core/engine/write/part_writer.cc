@@ -8,6 +8,7 @@
 
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
+#include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/window.h"
 #include "kernels/kernel_table.h"
@@ -112,10 +113,20 @@ class PartWriter {
   Status Write(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
     CAISSON_RETURN_IF_ERROR(CheckOnHost(piece));
+    totals_.tensor_bytes += piece.bytes;
+    if (piece.encoding != Encoding::kRaw) {
+      CAISSON_ASSIGN_OR_RETURN(
+          const PieceFacts facts,
+          EncodePiece(kernels_, piece, BytesOf(piece),
+                      [this](std::span<const std::byte> bytes) {
+                        return cursor_.Put(bytes);
+                      }));
+      facts_.push_back(facts);
+      return Status::Ok();
+    }
     PieceMover mover(piece, kernels_, cursor_);
     CAISSON_ASSIGN_OR_RETURN(const PieceFacts facts, mover.Run());
     facts_.push_back(facts);
-    totals_.tensor_bytes += piece.bytes;
     return Status::Ok();
   }
 
@@ -124,8 +135,22 @@ class PartWriter {
     CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
     PieceFacts facts;
     facts.stored_bytes = measure.piece.bytes;
+    if (measure.piece.encoding != Encoding::kRaw) {
+      CAISSON_ASSIGN_OR_RETURN(
+          facts.stored_bytes,
+          MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+    }
     facts_.push_back(facts);
     return Status::Ok();
+  }
+
+  // REQUIRES: the piece outlives it, in memory of the host.
+  static PieceBytes BytesOf(const TensorPiece& piece) {
+    return [&piece](uint64_t at,
+                    size_t bytes) -> Result<std::span<const std::byte>> {
+      const std::byte* data = piece.storage->region.data + piece.offset + at;
+      return std::span(data, bytes);
+    };
   }
 
   // Zeros hold its place until the end.

@@ -16,6 +16,12 @@ size_t SaveFacts::AddPiece(uint64_t stored_bytes) {
   return pieces_.size() - 1;
 }
 
+size_t SaveFacts::AddPiece(const PieceFacts& facts) {
+  pieces_.push_back(facts);
+  head_bytes_.push_back(static_cast<uint8_t>(facts.head.size()));
+  return pieces_.size() - 1;
+}
+
 size_t SaveFacts::AddUnit(std::span<const std::byte> unit) {
   units_.emplace_back(unit.begin(), unit.end());
   return units_.size() - 1;

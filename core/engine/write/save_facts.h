@@ -24,6 +24,9 @@ class SaveFacts {
   // Returns the index of the piece.
   size_t AddPiece(uint64_t stored_bytes);
 
+  // The same of one whose bytes were laid as literals.
+  size_t AddPiece(const PieceFacts& facts);
+
   // An element that lies in two windows. Returns its index.
   size_t AddUnit(std::span<const std::byte> unit);
 

@@ -14,6 +14,7 @@
 #include "core/engine/arrivals.h"
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
+#include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/window_image.h"
@@ -83,10 +84,9 @@ class SavePipeline {
 
   Status Lay(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
+    if (piece.encoding != Encoding::kRaw) return LayEncoded(piece);
     const PieceStep how = StepOf(piece);
-    const Region region = hooks_.devices.snapshot == nullptr
-                              ? piece.storage->region
-                              : hooks_.devices.snapshot->Find(*piece.storage);
+    const Region region = RegionOf(piece);
     size_t place = 0;
     if (!region.device.is_cpu() && piece.bytes > 0) {
       CAISSON_ASSIGN_OR_RETURN(place, stagers_.PlaceOf(region.device));
@@ -117,6 +117,7 @@ class SavePipeline {
       event.bytes = whole;
       current_->events.push_back(event);
       fills.push_back({how.step, &src[at], event.at, whole, 0});
+      if (piece.held) current_->held.push_back(piece.storage);
       current_->used += whole;
       at += whole;
     }
@@ -152,7 +153,48 @@ class SavePipeline {
 
   Status Lay(const Measure& measure) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
-    facts_.AddPiece(measure.piece.bytes);
+    uint64_t bytes = measure.piece.bytes;
+    if (measure.piece.encoding != Encoding::kRaw) {
+      CAISSON_ASSIGN_OR_RETURN(
+          bytes, MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+    }
+    facts_.AddPiece(bytes);
+    return Status::Ok();
+  }
+
+  Region RegionOf(const TensorPiece& piece) const {
+    return hooks_.devices.snapshot == nullptr
+               ? piece.storage->region
+               : hooks_.devices.snapshot->Find(*piece.storage);
+  }
+
+  // Those of a device are fetched, block by block. REQUIRES: the piece outlives
+  // it.
+  PieceBytes BytesOf(const TensorPiece& piece) {
+    return [this, &piece, fetched = std::vector<std::byte>()](
+               uint64_t at,
+               size_t bytes) mutable -> Result<std::span<const std::byte>> {
+      const Region region = RegionOf(piece);
+      const std::span<const std::byte> src(region.data + piece.offset + at,
+                                           bytes);
+      if (region.device.is_cpu()) return src;
+      CAISSON_ASSIGN_OR_RETURN(const size_t place,
+                               stagers_.PlaceOf(region.device));
+      fetched.resize(bytes);
+      CAISSON_RETURN_IF_ERROR(stagers_.At(place).Fetch(src.data(), fetched));
+      return std::span<const std::byte>(fetched);
+    };
+  }
+
+  // By this thread: where its bytes lie is known only when they are there.
+  Status LayEncoded(const TensorPiece& piece) {
+    CAISSON_ASSIGN_OR_RETURN(
+        const PieceFacts facts,
+        EncodePiece(
+            kernels_, piece, BytesOf(piece),
+            [this](std::span<const std::byte> bytes) { return Put(bytes); }));
+    facts_.AddPiece(facts);
+    totals_.tensor_bytes += piece.bytes;
     return Status::Ok();
   }
 
@@ -170,8 +212,8 @@ class SavePipeline {
     const size_t bytes = literal.bytes;
     const size_t index = facts_.AddDeferred(std::move(literal));
     size_t from = 0;
-    while (from < bytes) {
-      CAISSON_RETURN_IF_ERROR(NeedRoom());
+    do {
+      if (bytes > 0 || current_ == nullptr) CAISSON_RETURN_IF_ERROR(NeedRoom());
       WindowEvent event;
       event.kind = WindowEvent::Kind::kDeferred;
       event.index = index;
@@ -181,7 +223,7 @@ class SavePipeline {
       current_->events.push_back(event);
       current_->used += event.bytes;
       from += event.bytes;
-    }
+    } while (from < bytes);
     return Status::Ok();
   }
 
@@ -244,7 +286,9 @@ class SavePipeline {
     const bool literals_only = window->unfilled == 0;
     if (literals_only) ++window->unfilled;
     const auto done = [this, window] {
-      if (--window->unfilled == 0) arrivals_.Add({window, std::nullopt});
+      if (--window->unfilled > 0) return;
+      window->held.clear();
+      arrivals_.Add({window, std::nullopt});
     };
     // Who is last may be done with the window, and with it its places.
     const size_t count = places.size();

@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <unordered_map>
 #include <utility>
 
 #include "caisson/tensor.h"
 #include "core/base/status_macros.h"
+#include "core/engine/read/open_file.h"
 #include "core/engine/write/dense_tensors.h"
+#include "core/formats/caffe2/caffe2_writer.h"
+#include "core/formats/caffe2/tensor_message.h"
 #include "core/formats/flat_tensors.h"
 #include "core/formats/safetensors/safetensors_writer.h"
 #include "core/formats/safetensors/shard_index.h"
@@ -18,15 +22,21 @@
 namespace caisson {
 
 std::string_view Name(FileFormat format) {
-  return format == FileFormat::kSafetensors ? "safetensors" : "pytorch";
+  switch (format) {
+    case FileFormat::kSafetensors:
+      return "safetensors";
+    case FileFormat::kCaffe2:
+      return "caffe2";
+    default:
+      return "pytorch";
+  }
 }
 
 std::optional<FileFormat> FormatOf(std::string_view path) {
   if (path.ends_with(".safetensors")) return FileFormat::kSafetensors;
+  if (caffe2::FormOfSuffix(path)) return FileFormat::kCaffe2;
   // A PyTorch file must not pass for one of another format.
-  for (const char* other : {".minidb", ".pb", ".pbtxt", ".json"}) {
-    if (path.ends_with(other)) return std::nullopt;
-  }
+  if (path.ends_with(".json")) return std::nullopt;
   return FileFormat::kPyTorch;
 }
 
@@ -136,26 +146,73 @@ Status AddShards(std::vector<FlatTensor> tensors, const std::string& path,
   return Status::Ok();
 }
 
-Result<SavePlan> PlanFlatSave(const State& state, const std::string& path,
-                              const FormatOptions& format) {
-  Result<FlatState> flat = Flatten(state, safetensors::Holds);
+// The dense tensors of `state` that a format of that name carries, of dtypes of
+// which `holds` is true.
+Result<FlatState> FlattenFor(const State& state, const std::string& path,
+                             const FormatOptions& format,
+                             const std::string& name,
+                             const std::function<bool(DType)>& holds) {
+  Result<FlatState> flat = Flatten(state, holds);
   if (!flat) return flat.error().WithContext(path);
   if (!format.drop && !flat->losses.empty()) {
-    return Status::Unsupported(path + ": a safetensors file cannot carry " +
+    return Status::Unsupported(path + ": a " + name + " file cannot carry " +
                                LossText(flat->losses) +
                                " (drop leaves it out)");
   }
   const Status dense = MakeDense(&flat->tensors);
   if (!dense.ok()) return dense.WithContext(path);
+  return flat;
+}
+
+Result<SavePlan> PlanCaffe2Save(const State& state, const std::string& path,
+                                const FormatOptions& format) {
+  if (format.chunk_elems < -1) {
+    return Status::InvalidArgument(path + ": chunks of " +
+                                   std::to_string(format.chunk_elems) +
+                                   " elements");
+  }
+  CAISSON_ASSIGN_OR_RETURN(
+      FlatState flat, FlattenFor(state, path, format, "Caffe2", caffe2::Holds));
+  caffe2::DbWriteOptions options;
+  options.form = caffe2::FormOfSuffix(path).value_or(caffe2::Form::kMinidb);
+  options.chunk_size = format.chunk_elems;
+  if (format.append) {
+    const auto old = OpenBuffered(path);
+    if (old) options.append.emplace(*old);
+    if (!old && old.error().code() != StatusCode::kNotFound) {
+      return old.error();
+    }
+  }
+  if (options.form == caffe2::Form::kProtodbText) {
+    const std::vector<std::string> lost = caffe2::LostInText(flat.tensors);
+    if (!lost.empty() && !format.drop) {
+      return Status::Unsupported(path + ": text cannot carry " +
+                                 LossText(lost) + " (drop leaves it out)");
+    }
+    flat.losses.insert(flat.losses.end(), lost.begin(), lost.end());
+  }
   SavePlan plan;
-  plan.dropped = std::move(flat->losses);
+  plan.dropped = std::move(flat.losses);
+  auto parts = caffe2::WriteCaffe2(std::move(flat.tensors), options);
+  if (!parts) return parts.error().WithContext(path);
+  plan.files.push_back({path, *std::move(parts)});
+  return plan;
+}
+
+Result<SavePlan> PlanFlatSave(const State& state, const std::string& path,
+                              const FormatOptions& format) {
+  CAISSON_ASSIGN_OR_RETURN(
+      FlatState flat,
+      FlattenFor(state, path, format, "safetensors", safetensors::Holds));
+  SavePlan plan;
+  plan.dropped = std::move(flat.losses);
   safetensors::WriteOptions options;
   options.metadata = state.metadata;
   options.checksums = format.checksums;
   const uint64_t most =
       format.shard_bytes == 0 ? UINT64_MAX : format.shard_bytes;
   const Status added =
-      AddShards(std::move(flat->tensors), path, most, options, &plan);
+      AddShards(std::move(flat.tensors), path, most, options, &plan);
   if (!added.ok()) return added.WithContext(path);
   return plan;
 }
@@ -168,6 +225,12 @@ Status Explained(const Status& status, const State& state,
   return NamingTensor(status, state).WithContext(path);
 }
 
+uint64_t SavePlan::BytesBound() const {
+  uint64_t bytes = 0;
+  for (const PlannedFile& file : files) bytes += file.parts->BytesBound();
+  return bytes;
+}
+
 Result<SavePlan> PlanSave(const State& state, const std::string& path,
                           const std::optional<Profile>& profile,
                           const FormatOptions& format) {
@@ -176,7 +239,12 @@ Result<SavePlan> PlanSave(const State& state, const std::string& path,
   if (!chosen) {
     return Status::Unsupported(path + ": a suffix of another format than " +
                                "those that this build writes: PyTorch (.pt, " +
-                               ".pth, .bin) and .safetensors");
+                               ".pth, .bin), .safetensors and Caffe2 " +
+                               "(.minidb, .pb, .pbtxt)");
+  }
+  if (format.append && *chosen != FileFormat::kCaffe2) {
+    return Status::InvalidArgument(path + ": only Caffe2's databases are " +
+                                   "appended to");
   }
   if (*chosen == FileFormat::kSafetensors) {
     return PlanFlatSave(state, path, format);
@@ -184,6 +252,9 @@ Result<SavePlan> PlanSave(const State& state, const std::string& path,
   if (format.shard_bytes != 0) {
     return Status::InvalidArgument(path + ": only safetensors files are " +
                                    "split into shards");
+  }
+  if (*chosen == FileFormat::kCaffe2) {
+    return PlanCaffe2Save(state, path, format);
   }
   return PlanTorchSave(state, path, profile);
 }

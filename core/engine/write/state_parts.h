@@ -5,6 +5,7 @@
 // Thread safety: free functions; any thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,9 @@ struct SavePlan {
   // In the order in which they must appear: an index after what it lists.
   std::vector<PlannedFile> files;
   std::vector<std::string> dropped;  // what the format could not carry
+
+  // At least the bytes of all files; 0 for what is not known.
+  uint64_t BytesBound() const;
 };
 
 // The files of `state`: one at `path`, unless the options ask for shards. For a

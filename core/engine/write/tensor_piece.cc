@@ -20,7 +20,7 @@ PieceStep StepOf(const TensorPiece& piece) {
 }
 
 Status CheckWritable(const TensorPiece& piece) {
-  if (piece.encoding != Encoding::kRaw) {
+  if (piece.encoding != Encoding::kRaw && !IsVarints(piece.encoding)) {
     return Status::Unsupported("this build cannot encode tensors");
   }
   const Region& region = piece.storage->region;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "caisson/status.h"
+#include "caisson/tensor.h"
 #include "core/device/staging_pool.h"
 #include "kernels/kernel_table.h"
 
@@ -55,6 +56,7 @@ struct WindowImage {
   size_t used = 0;                  // bytes that are laid
   std::vector<PlaceFills> places;   // the host's first
   std::vector<WindowEvent> events;  // in file order
+  std::vector<StorageHandle> held;  // until it is filled
   std::atomic<size_t> unfilled{0};  // places that are not done
   bool filled = false;
 };

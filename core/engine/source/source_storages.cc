@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/source/source_storages.h"
+
+#include <memory>
+#include <unordered_set>
+#include <utility>
+
+#include "core/base/endian.h"
+#include "core/base/state_clone.h"
+#include "core/base/status_macros.h"
+#include "core/engine/read/record_chunks.h"
+#include "core/engine/read/resident.h"
+
+namespace caisson {
+namespace {
+
+// The layout of a storage of which no more than the run exists.
+StorageLayout LayoutOf(const SourceRun& run) {
+  const StorageLayout& whole = *run.storage;
+  const Piece& piece = whole.pieces.front();
+  StorageLayout layout;
+  layout.record = whole.record;
+  layout.bytes = run.dst.size();
+  Piece part = piece;
+  part.offset += run.offset;
+  part.stored_bytes = run.dst.size();
+  part.first_elem = 0;
+  part.crc32.reset();
+  if (piece.order == kNativeOrder || SwapWidth(whole.dtype) <= 1) {
+    part.elems = run.dst.size();
+  } else {
+    layout.dtype = whole.dtype;
+    part.elems = run.dst.size() / ByteWidth(whole.dtype);
+  }
+  layout.pieces.push_back(part);
+  return layout;
+}
+
+}  // namespace
+
+SourceStorages::SourceStorages(const Reader::Impl& file, ReadExecutor& reads)
+    : file_(file), reads_(reads) {
+  for (const StorageLayout& storage : file.layout.storages) {
+    storages_.emplace(storage.handle.get(), &storage);
+  }
+}
+
+const StorageLayout* SourceStorages::Find(const Storage* storage) const {
+  const auto found = storages_.find(storage);
+  return found == storages_.end() ? nullptr : found->second;
+}
+
+// What is written is little-endian, and so must be what the CRC is of.
+bool SourceStorages::HasRuns(const StorageLayout& storage) {
+  if (storage.pieces.size() != 1) return false;
+  const Piece& piece = storage.pieces.front();
+  return piece.encoding == Encoding::kRaw &&
+         (piece.order == ByteOrder::kLittle || SwapWidth(storage.dtype) <= 1);
+}
+
+Status SourceStorages::Read(std::span<const SourceRun> runs) {
+  std::vector<StorageLayout> layouts;
+  layouts.reserve(runs.size());  // tasks point to them
+  std::vector<ReadTask> tasks;
+  tasks.reserve(runs.size());
+  for (const SourceRun& run : runs) {
+    ReadTask task;
+    task.storage = run.storage;
+    if (run.dst.size() != run.storage->bytes) {
+      layouts.push_back(LayoutOf(run));
+      task.storage = &layouts.back();
+    }
+    task.dst = run.dst;
+    tasks.push_back(task);
+  }
+  return file_.Run(tasks, reads_, OnError::kStop);
+}
+
+Status SourceStorages::Compare(const StorageLayout& storage,
+                               uint32_t crc) const {
+  const Piece& piece = storage.pieces.front();
+  return CompareCrc(SourceOf(piece), piece, crc, storage.record);
+}
+
+const ByteSource& SourceStorages::SourceOf(const Piece& piece) const {
+  return piece.source == 0 ? file_.source : file_.shards[piece.source - 1];
+}
+
+Result<State> SourceStorages::LoadStrided(const State& state) {
+  CAISSON_ASSIGN_OR_RETURN(const auto tensors, state.Tensors());
+  std::unordered_set<const Storage*> strided;
+  for (const NamedTensor& tensor : tensors) {
+    const TensorView& view = *tensor.view;
+    if (!view.contiguous() && !view.storage->resident()) {
+      strided.insert(view.storage.get());
+    }
+  }
+  std::vector<SourceRun> runs;
+  Status allocated;
+  State loaded = state;
+  loaded.root =
+      CloneTree(state.root, [&](const StorageHandle& storage) -> StorageHandle {
+        const StorageLayout* const layout = Find(storage.get());
+        if (layout == nullptr || !strided.contains(storage.get())) {
+          return storage;
+        }
+        auto copy = std::make_shared<Storage>(*storage);
+        if (allocated.ok()) allocated = MakeResident(*copy);
+        runs.push_back({layout, 0, {copy->region.data, copy->region.bytes}});
+        return copy;
+      });
+  CAISSON_RETURN_IF_ERROR(allocated);
+  CAISSON_RETURN_IF_ERROR(Read(runs));
+  return loaded;
+}
+
+}  // namespace caisson

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Storages that lie in a file, for who writes them into another.
+//
+// Thread safety: Find() on any thread; Read() on one at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "caisson/state.h"
+#include "caisson/status.h"
+#include "core/engine/read/read_task.h"
+#include "core/engine/read/reader_impl.h"
+#include "core/formats/layout.h"
+
+namespace caisson {
+
+// The bytes [offset, offset + dst.size()) of a storage, and where they go.
+struct SourceRun {
+  const StorageLayout* storage = nullptr;
+  uint64_t offset = 0;
+  std::span<std::byte> dst;
+};
+
+class SourceStorages {
+ public:
+  // Both must outlive this.
+  SourceStorages(const Reader::Impl& file, ReadExecutor& reads);
+
+  // Where the file has the storage; null for one of somebody else.
+  const StorageLayout* Find(const Storage* storage) const;
+
+  // Whether runs of it can be read, each once, and its CRC be told from them.
+  static bool HasRuns(const StorageLayout& storage);
+
+  // Fills each run's destination, in native byte order. One that is all of a
+  // storage is checked, another is not. Blocks.
+  //
+  // REQUIRES: HasRuns() of the storage, or the run is all of it; offset and
+  // size are multiples of the storage's elements.
+  // Errors: those of Reader::Read.
+  Status Read(std::span<const SourceRun> runs);
+
+  // kCorrupt, naming the record, unless `crc` is that of the whole storage or
+  // the file has none.
+  Status Compare(const StorageLayout& storage, uint32_t crc) const;
+
+  // A copy of `state` whose views that are not dense have their storages in
+  // memory.
+  //
+  // Errors: those of Reader::Read.
+  Result<State> LoadStrided(const State& state);
+
+ private:
+  const ByteSource& SourceOf(const Piece& piece) const;
+
+  const Reader::Impl& file_;
+  ReadExecutor& reads_;
+  std::unordered_map<const Storage*, const StorageLayout*> storages_;
+};
+
+}  // namespace caisson

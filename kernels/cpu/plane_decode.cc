@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks what a chunk says of itself before anything is decoded by it.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "caisson/crc32.h"
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/plane_coder.h"
+#include "kernels/cpu/stream_copy.h"
+#include "kernels/plane/checked_jobs.h"
+#include "kernels/plane/coded_part.h"
+
+namespace caisson::cpu {
+namespace {
+
+// Fewer bytes are read again before they leave the caches.
+constexpr uint64_t kStreamBytes = uint64_t{1} << 20;
+
+bool Streams(Stores stores, std::span<const PlaneDecodeJob> jobs) {
+  if (stores != Stores::kAuto) return stores == Stores::kStreaming;
+  uint64_t bytes = 0;
+  for (const PlaneDecodeJob& job : jobs) {
+    if (!IsSound(job.chunk)) continue;
+    bytes += uint64_t{job.chunk.elems} * TraitsOf(job.chunk.type).width;
+  }
+  return bytes > kStreamBytes;
+}
+
+class ChunkDecoder {
+ public:
+  ChunkDecoder(const PlaneDecodeJob& job, bool streams, std::byte* scratch)
+      : job_(job), chunk_(job.chunk), streams_(streams), scratch_(scratch) {}
+
+  PlaneFault Run() {
+    if (!IsSound(chunk_)) return PlaneFault::kFields;
+    PlaneVerdict verdict;
+    if (chunk_.mode == PlaneMode::kR16) {
+      verdict = DecodeR16();
+    } else {
+      verdict = Copy();
+    }
+    if (verdict.fault != PlaneFault::kNone) return verdict.fault;
+    const size_t stored = size_t{chunk_.raw_bytes} + chunk_.coded_bytes;
+    for (size_t i = stored; i < PlaneStoredBytes(chunk_); ++i) {
+      if (job_.src[i] != std::byte{0}) return PlaneFault::kFiller;
+    }
+    return verdict.crc32 == chunk_.crc32 ? PlaneFault::kNone : PlaneFault::kCrc;
+  }
+
+ private:
+  PlaneVerdict Copy() const {
+    const size_t bytes = Bytes();
+    if (chunk_.mode == PlaneMode::kRaw) {
+      return {PlaneFault::kNone,
+              Crc32Copy(0, std::span(job_.src, bytes), job_.dst)};
+    }
+    size_t done = chunk_.raw_bytes;
+    std::memcpy(job_.dst, job_.src, done);
+    while (done < bytes) {
+      const size_t more = std::min(done, bytes - done);
+      std::memcpy(job_.dst + done, job_.dst, more);
+      done += more;
+    }
+    return {PlaneFault::kNone, Crc32(0, std::span(job_.dst, bytes))};
+  }
+
+  PlaneVerdict DecodeR16() const {
+    plane::CodedHead head;
+    const auto* const coded =
+        reinterpret_cast<const uint8_t*>(job_.src) + chunk_.raw_bytes;
+    const PlaneFault fault = plane::ParseHead(coded, chunk_, &head);
+    if (fault != PlaneFault::kNone) return {fault, 0};
+    const bool aligned =
+        reinterpret_cast<uintptr_t>(job_.dst) % kLineBytes == 0;
+    return DecodePlanes(
+        {job_.src, chunk_, &head, job_.dst, streams_ && aligned, scratch_});
+  }
+
+  size_t Bytes() const {
+    return size_t{chunk_.elems} * TraitsOf(chunk_.type).width;
+  }
+
+  const PlaneDecodeJob& job_;
+  const PlaneChunk chunk_;  // a copy: the job's may lie in shared memory
+  const bool streams_;
+  std::byte* const scratch_;
+};
+
+}  // namespace
+
+Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
+                   Workspace workspace, Stream) {
+  if (workspace.bytes < PlaneDecodeBytes(jobs)) {
+    return plane::SmallWorkspace(workspace.bytes, PlaneDecodeBytes(jobs));
+  }
+  const bool streams = Streams(stores, jobs);
+  for (const PlaneDecodeJob& job : jobs) {
+    *job.fault = ChunkDecoder(job, streams, workspace.data).Run();
+  }
+  StreamFence();
+  return Status::Ok();
+}
+
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs) {
+  size_t bytes = 0;
+  for (const PlaneDecodeJob& job : jobs) {
+    if (!IsSound(job.chunk)) continue;
+    bytes =
+        std::max(bytes, PlaneDecodeScratch(job.chunk.type, job.chunk.shift));
+  }
+  return bytes;
+}
+
+}  // namespace caisson::cpu
