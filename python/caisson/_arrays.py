@@ -30,12 +30,13 @@ class Dense:
             step *= max(count, 1)
         return (tensor, id(tensor), tensor.data_ptr(), size, 0,
                 tuple(tensor.shape), tuple(strides),
-                str(tensor.dtype).removeprefix("torch."))
+                str(tensor.dtype).removeprefix("torch."), True)
 
 
 def describe(thing: Any) -> Optional[tuple]:
-    """(owner, id of it, address, bytes, offset, shape, strides, dtype) of an
-    array, offset and strides in elements; None for what is no array."""
+    """(owner, id of it, address, bytes, offset, shape, strides, dtype, whether
+    that is its own memory and may be written) of an array, offset and strides
+    in elements; None for what is no array."""
     if isinstance(thing, Dense):
         return thing.describe()
     if not isinstance(thing, numpy.ndarray):
@@ -49,7 +50,8 @@ def describe(thing: Any) -> Optional[tuple]:
         raise UnsupportedError(f"a numpy array of the class {type(thing)}")
     if thing.dtype.hasobject or thing.dtype.names or thing.dtype.kind in "SUmM":
         raise UnsupportedError(f"a numpy array of {thing.dtype}")
-    if not thing.dtype.isnative:
+    own = thing.dtype.isnative and thing.flags.writeable
+    if not own and not thing.dtype.isnative:
         thing = thing.astype(thing.dtype.newbyteorder("="))
     width = thing.dtype.itemsize
     address = thing.__array_interface__["data"][0]
@@ -61,6 +63,7 @@ def describe(thing: Any) -> Optional[tuple]:
         and all(step >= 0 and step % width == 0 for step in thing.strides)
         and (address - start) % width == 0
     )
+    own = own and shared
     if not shared:
         thing = base = numpy.ascontiguousarray(thing).reshape(thing.shape)
         address = start = thing.__array_interface__["data"][0]
@@ -68,17 +71,13 @@ def describe(thing: Any) -> Optional[tuple]:
     if base.size == 0:
         address = start = 0
     return (base, id(base), start, base.nbytes, (address - start) // width,
-            thing.shape, strides, _torch_name(thing.dtype))
+            thing.shape, strides, thing.dtype.name, own)
 
 
 def _base(thing: numpy.ndarray) -> numpy.ndarray:
     while type(thing.base) is numpy.ndarray:
         thing = thing.base
     return thing
-
-
-def _torch_name(dtype: numpy.dtype) -> str:
-    return dtype.name
 
 
 def dtype_of(name: str) -> numpy.dtype:

@@ -108,8 +108,9 @@ def tensor(untyped, dtype, offset, shape, strides, requires_grad, conj, neg):
     made.set_(untyped, offset, shape, strides)
     if requires_grad:
         made.requires_grad_()
-    if conj or neg:
-        torch._utils.set_tensor_metadata(made, {"conj": conj, "neg": neg})
+    bits = {name: True for name, on in (("conj", conj), ("neg", neg)) if on}
+    if bits:
+        torch._utils.set_tensor_metadata(made, bits)
     return made
 
 

@@ -124,7 +124,7 @@ nb::object SaveAsync(const EngineBox& engine, nb::handle object,
 void LoadInto(const EngineBox& engine, const std::string& path,
               nb::handle object, bool verify, bool allow_unused,
               nb::object told) {
-  StateIn in(true, nb::none());
+  StateIn in(true, nb::none(), true);
   State state = in.Run(object);
   LoadIntoOptions options;
   options.verify = verify;
@@ -138,6 +138,7 @@ void LoadInto(const EngineBox& engine, const std::string& path,
   }
   interrupt.Rethrow();
   Check(status, path);
+  in.CopyBack();
 }
 
 // A tree goes from file to file, so what only torch knows stays what it was. A

@@ -25,8 +25,9 @@ nb::object AsBuffer(const StorageHandle& storage) {
     delete static_cast<Owner*>(pointer);
   });
   const size_t shape[1] = {storage->region.bytes};
-  return nb::cast(nb::ndarray<uint8_t, nb::ndim<1>, nb::device::cpu>(
-      storage->region.data, 1, shape, keeper));
+  return nb::cast(
+      nb::ndarray<nb::memview, uint8_t, nb::ndim<1>, nb::device::cpu>(
+          storage->region.data, 1, shape, keeper));
 }
 
 }  // namespace caisson::python

@@ -30,8 +30,8 @@ class Held {
   std::vector<nb::object> objects_;
 };
 
-// The bytes of a storage in host memory as an object with the buffer protocol
-// and DLPack, uint8, writable, which keeps them alive.
+// The bytes of a storage in host memory as a memoryview, writable, which keeps
+// them alive.
 nb::object AsBuffer(const StorageHandle& storage);
 
 }  // namespace caisson::python

@@ -36,12 +36,12 @@ bool Exactly(nb::handle object, PyTypeObject* type) {
 
 }  // namespace
 
-StateIn::StateIn(bool arrays, nb::object cast)
+StateIn::StateIn(bool arrays, nb::object cast, bool in_place)
     : arrays_(arrays),
       torch_(ImportedTorch()),
       cpu_("cpu"),
       held_(std::make_shared<Held>()),
-      storages_(held_, cpu_, std::move(cast)) {
+      storages_(held_, cpu_, std::move(cast), in_place) {
   nb::object cpu = InternedCpu();
   known_.emplace(cpu.ptr(), Node(cpu_));
   alive_.push_back(std::move(cpu));
@@ -70,7 +70,7 @@ std::string StateIn::Name() const {
   for (const Step& step : path_) {
     if (!name.empty()) name += ".";
     const auto* key = std::get_if<nb::handle>(&step);
-    name += key != nullptr ? nb::cast<std::string>(nb::str(*key))
+    name += key != nullptr ? Utf8(nb::str(*key))
                            : std::to_string(std::get<size_t>(step));
   }
   return name;

@@ -26,13 +26,17 @@ class StateIn {
  public:
   // `arrays`: whether arrays of other libraries than torch become tensors;
   // otherwise they are refused. `cast`: None, or called with name, storage and
-  // dtype of each tensor; see caisson._cast.
-  StateIn(bool arrays, nb::object cast);
+  // dtype of each tensor; see caisson._cast. `in_place`: the tensors are to be
+  // written.
+  StateIn(bool arrays, nb::object cast, bool in_place = false);
 
   // The tree of `root`. Its storages are those of the tensors, which it keeps
   // alive. Raises UnsupportedError, naming its place, for what cannot be
   // carried safely.
   State Run(nb::handle root);
+
+  // To be called when they were written.
+  void CopyBack() const { storages_.CopyBack(); }
 
   // Work that the tensors come after.
   std::vector<DeviceStream> streams() const { return storages_.streams(); }

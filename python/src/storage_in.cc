@@ -64,6 +64,7 @@ void StoragesIn::Locate(nb::handle untyped, caisson::Storage* storage) {
       AddStream(storage->region.device);
     } else if (type != "meta") {
       bytes = untyped.attr("cpu")();
+      copies_.emplace_back(nb::borrow(untyped), bytes);
     }
   }
   storage->region.bytes = nb::cast<size_t>(untyped.attr("nbytes")());
@@ -71,6 +72,10 @@ void StoragesIn::Locate(nb::handle untyped, caisson::Storage* storage) {
       nb::cast<uintptr_t>(bytes.attr("data_ptr")()));
   storage->owner = held_;
   held_->Keep(std::move(bytes));
+}
+
+void StoragesIn::CopyBack() const {
+  for (const auto& [original, copy] : copies_) original.attr("copy_")(copy);
 }
 
 StoragesIn::Entry& StoragesIn::EntryOf(nb::handle untyped) {
@@ -135,8 +140,14 @@ TensorView StoragesIn::Tensor(nb::handle tensor, const std::string& name) {
 }
 
 // (owner, address of the object that owns, data, bytes, offset, shape, strides,
-// dtype), offset and strides in elements.
+// dtype, whether it is the array's own memory and may be written), offset and
+// strides in elements.
 TensorView StoragesIn::Array(nb::handle description) {
+  if (in_place_ && !nb::cast<bool>(description[8])) {
+    Raise(Status::InvalidArgument(
+        "an array that cannot be filled in place: read-only, of another byte "
+        "order, or with negative strides"));
+  }
   const auto key = nb::cast<uintptr_t>(description[1]);
   const auto [known, added] = arrays_.try_emplace(key);
   if (added) {

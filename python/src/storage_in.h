@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "caisson/tensor.h"
@@ -21,9 +22,13 @@ namespace caisson::python {
 
 class StoragesIn {
  public:
-  // `cpu`: the location of host memory. `cast`: as of StateIn.
-  StoragesIn(std::shared_ptr<Held> held, Text cpu, nb::object cast)
-      : held_(std::move(held)), cpu_(std::move(cpu)), cast_(std::move(cast)) {}
+  // `cpu`: the location of host memory. `cast`, `in_place`: as of StateIn.
+  StoragesIn(std::shared_ptr<Held> held, Text cpu, nb::object cast,
+             bool in_place)
+      : held_(std::move(held)),
+        cpu_(std::move(cpu)),
+        cast_(std::move(cast)),
+        in_place_(in_place) {}
 
   // A strided torch.Tensor with a storage. `name` is what casts go by.
   TensorView Tensor(nb::handle tensor, const std::string& name);
@@ -35,6 +40,9 @@ class StoragesIn {
   TensorView Array(nb::handle description);
 
   std::vector<DeviceStream> streams() const { return streams_; }
+
+  // Brings what was written to copies on the host to where they are of.
+  void CopyBack() const;
 
  private:
   struct Entry {
@@ -51,10 +59,12 @@ class StoragesIn {
   std::shared_ptr<Held> held_;
   const Text cpu_;
   const nb::object cast_;
+  const bool in_place_;
   std::unordered_map<uintptr_t, Entry> known_;  // by torch's own address
   std::unordered_map<uintptr_t, StorageHandle> arrays_;  // by the object's
   std::unordered_map<PyObject*, DType> dtypes_;
   std::vector<DeviceStream> streams_;
+  std::vector<std::pair<nb::object, nb::object>> copies_;  // of what, copy
 };
 
 }  // namespace caisson::python

@@ -136,6 +136,8 @@ TEST(EngineAsync, ABorrowedStateIsStagedAtOnce) {
       engine.SaveAsync(model.state, scratch / "archive.pt", options));
   CAISSON_EXPECT_OK(ticket.Staged());
   EXPECT_FALSE(ticket.done());
+  EXPECT_TRUE(ticket.StagedWithin(0));
+  EXPECT_FALSE(ticket.DoneWithin(0.001));
   go.set_value();
   CAISSON_EXPECT_OK(ticket.Wait());
 }

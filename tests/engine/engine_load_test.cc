@@ -554,6 +554,30 @@ TEST(EngineLoad, DoesNotReadOnAfterAnError) {
   EXPECT_LT(done, total / 2);
 }
 
+TEST(EngineLoad, EndsWhenItsCallbackStopsIt) {
+  State state;
+  state["w"] = RandomTensor(DType::kFloat32, {20'000'000}, 1);
+  const ScratchDirectory scratch;
+  const std::string path = Saved(state, scratch);
+  for (const Mode& mode : kModes) {
+    Engine engine = MakeEngine(mode);
+    int calls = 0;
+    const auto stop = [&](const Progress& now) {
+      ++calls;
+      *now.stop = true;
+    };
+    EXPECT_THAT(engine.Load(path, {}, stop).status(),
+                StatusIs(StatusCode::kCancelled, HasSubstr("cancelled")));
+    EXPECT_THAT(engine.LoadInto(path, state, {}, stop),
+                StatusIs(StatusCode::kCancelled));
+    EXPECT_THAT(engine.Verify(path, stop).status(),
+                StatusIs(StatusCode::kCancelled));
+    EXPECT_GE(calls, 3);
+    // The engine goes on as if nothing had been.
+    CAISSON_ASSERT_OK(engine.LoadInto(path, state));
+  }
+}
+
 // A plan grows with the file, not with what its directory says of it.
 TEST(ReadPlan, OfManyRecordsOverTheSameBytesIsSmall) {
   StorageLayout storage;

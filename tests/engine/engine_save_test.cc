@@ -102,6 +102,19 @@ TEST(EngineSave, ReportsWhatItDid) {
   EXPECT_LT(seen.back().total, report.file_bytes * 2);
 }
 
+TEST(EngineSave, EndsWhenItsCallbackStopsIt) {
+  State state;
+  state["w"] = RandomTensor(DType::kFloat32, {20'000'000}, 1);
+  CAISSON_ASSERT_OK_AND_ASSIGN(Engine engine, Engine::Create());
+  const ScratchDirectory scratch;
+  SaveOptions options;
+  options.progress = [](const Progress& now) { *now.stop = true; };
+  EXPECT_THAT(engine.Save(state, scratch / "a.pt", options).status(),
+              StatusIs(StatusCode::kCancelled));
+  EXPECT_FALSE(std::filesystem::exists(scratch / "a.pt"));
+  EXPECT_THAT(engine.Save(state, scratch / "a.pt").status(), IsOk());
+}
+
 TEST(EngineSave, RefusesSizesThatDoNotFit) {
   EngineOptions options;
   options.window_bytes = 5000;

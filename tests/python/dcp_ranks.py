@@ -27,7 +27,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
-SIZE = 20
+SIZE = 23  # no rank has the same
 WHOLE = torch.arange(float(SIZE))
 MATRIX = torch.arange(16 * 12.0).reshape(16, 12)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether two states of torch are the same, bit by bit."""
 
-import math
+import struct
 
 import torch
 
@@ -10,10 +10,13 @@ def _bits(tensor):
     tensor = tensor.detach().resolve_conj().resolve_neg().contiguous()
     if tensor.dim() == 0:
         tensor = tensor.reshape(1)
-    return tensor.view(torch.uint8) if tensor.numel() else tensor
+    return tensor.view(torch.uint8)
 
 
 def _same_tensor(a, b):
+    if a.is_nested:
+        return b.is_nested and all(
+            _same_tensor(x, y) for x, y in zip(a.unbind(), b.unbind()))
     if (type(a), a.dtype, a.layout, a.shape, a.requires_grad) != (
             type(b), b.dtype, b.layout, b.shape, b.requires_grad):
         return False
@@ -21,8 +24,6 @@ def _same_tensor(a, b):
         return False
     if a.device.type == "meta":
         return a.stride() == b.stride()
-    if a.is_nested:
-        return all(_same_tensor(x, y) for x, y in zip(a.unbind(), b.unbind()))
     if a.layout == torch.sparse_coo:
         return _same_tensor(a._indices(), b._indices()) and _same_tensor(
             a._values(), b._values())
@@ -36,7 +37,7 @@ def _same_tensor(a, b):
             (a.int_repr() == b.int_repr()).all())
     if a.stride() != b.stride() or a.storage_offset() != b.storage_offset():
         return False
-    return torch.equal(_bits(a), _bits(b))
+    return a.numel() == 0 or torch.equal(_bits(a), _bits(b))
 
 
 def same(a, b):
@@ -51,7 +52,9 @@ def same(a, b):
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, float):
-        return a == b or (math.isnan(a) and math.isnan(b))
+        return struct.pack("d", a) == struct.pack("d", b)
+    if isinstance(a, complex):
+        return same((a.real, a.imag), (b.real, b.imag))
     if isinstance(a, (torch.UntypedStorage, torch.storage.TypedStorage)):
         return a.tolist() == b.tolist()
     return a == b

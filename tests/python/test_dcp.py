@@ -53,7 +53,8 @@ def test_stock_metadata_is_read_as_data(folder, protocol):
         state = load(folder, {"w": torch.zeros(4, 3), "step": 0})
         assert state["step"] == 5 and torch.equal(state["w"], torch.ones(4, 3))
     # The form of a fork: an archive of torch.save.
-    torch.save(meta, path)
+    torch.save(meta, folder / "fork.pt")
+    (folder / "fork.pt").rename(path)
     assert load(folder, {"w": torch.zeros(4, 3)})["w"].all()
     # Names of other versions of Python and torch.
     bare = pickle.dumps(meta, protocol=2).replace(
@@ -92,7 +93,7 @@ def test_values_that_would_run_are_refused(folder, monkeypatch):
     dcp.save({"x": Evil()}, storage_writer=CaissonWriter(folder / "ours"),
              no_dist=True)
     for kind in ("stock", "ours"):
-        with pytest.raises(Exception, match="system"):
+        with pytest.raises(BaseException, match="system"):
             load(folder / kind, {"x": 0})
         assert not (folder / "ran").exists()
     load(folder / "ours", {"x": 0}, allow_pickle=True)
@@ -134,14 +135,14 @@ def test_stock_items_that_do_not_fit_are_refused(folder):
     def nowhere(meta):
         meta.storage_data.clear()
 
-    for i, change in enumerate([beyond, other_dtype, transformed, nowhere]):
+    changes = {beyond: "needs 10", other_dtype: "expected int32",
+               transformed: "is transformed by", nowhere: "stored nowhere"}
+    for i, (change, problem) in enumerate(changes.items()):
         place = folder / str(i)
         save_stock(place, {"w": torch.ones(2)})
         corrupt(place, change)
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(BaseException, match=problem):
             load(place, {"w": torch.zeros(2)})
-        assert any(kind in repr(caught.value) for kind in
-                   ("CorruptError", "UnsupportedError")), change
 
 
 def chunks(*blocks):
@@ -184,23 +185,23 @@ def test_damage_of_ours_is_found(folder):
     data = bytearray(whole)
     data[entry["offset"] + 5] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(Exception, match="CRC|crc|checksum"):
+    with pytest.raises(BaseException, match="CRC|crc|checksum"):
         load(folder, {"w": torch.zeros(64)})
     assert not caisson.dcp.verify(folder)["ok"]
     # Another file of the same shape is not the one of the manifest.
     save_ours(folder / "other", 2)
     (other,) = (folder / "other").glob("__*.pt")
     shard.write_bytes(other.read_bytes())
-    with pytest.raises(Exception, match="manifest"):
+    with pytest.raises(BaseException, match="manifest"):
         load(folder, {"w": torch.zeros(64)})
     shard.write_bytes(whole)
     assert load(folder, {"w": torch.zeros(64)})["w"].all()
     manifest = folder / "caisson.json"
     manifest.write_bytes(manifest.read_bytes().replace(b"64", b"65", 1))
-    with pytest.raises(Exception, match="CRC"):
+    with pytest.raises(BaseException, match="CRC"):
         load(folder, {"w": torch.zeros(64)})
     manifest.unlink()
-    with pytest.raises(Exception, match="incomplete checkpoint"):
+    with pytest.raises(BaseException, match="incomplete checkpoint"):
         load(folder, {"w": torch.zeros(64)})
 
 
@@ -274,6 +275,21 @@ def test_merge_and_ls(folder):
     with pytest.raises(caisson.UnsupportedError):
         save_stock(folder / "evil", {"x": Evil()})
         caisson.dcp.merge(folder / "evil", folder / "y.pt")
+
+
+def test_the_command_line(folder):
+    def run(*args):
+        done = subprocess.run([sys.executable, "-m", "caisson", *args],
+                              capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    save_ours(folder / "c", 1)
+    assert run("ls", folder / "c") == (0, "w float32 [64]\n")
+    assert run("verify", folder / "c")[0] == 0
+    assert run("convert", folder / "c", folder / "x.pt")[0] == 0
+    assert run("ls", folder / "x.pt") == (0, "w float32 [64]\n")
+    (folder / "c/caisson.json").write_text("{")
+    assert run("verify", folder / "c")[0] == 2
 
 
 def test_bytes_reach_the_planner_as_they_are(folder):

@@ -38,6 +38,12 @@ def test_load_into_fills_arrays(folder):
     target = {"w": numpy.zeros(6)}
     caisson.load_into(folder / "x.pt", target)
     assert target["w"].tolist() == [0, 1, 2, 3, 4, 5]
+    frozen = numpy.zeros(6)
+    frozen.flags.writeable = False
+    for odd in (frozen, numpy.zeros(6)[::-1], numpy.zeros(6, ">f8")):
+        with pytest.raises(caisson.InvalidArgumentError, match="in place"):
+            caisson.load_into(folder / "x.pt", {"w": odd})
+    caisson.save({"w": frozen}, folder / "y.pt")
 
 
 def test_open_and_safetensors(folder):

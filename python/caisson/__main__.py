@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""python -m caisson ls | verify | convert: of files, and of the directories of
+distributed checkpoints, which the command line of the C++ build does not read.
+Exit status: 0 fine, 1 damage was found, 2 it could not be done."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+import caisson
+
+
+def _module(path: str) -> Any:
+    """What reads `path`: the package, or for a distributed checkpoint its
+    part for them, which needs torch."""
+    marks = ("caisson.json", ".metadata")
+    if any(os.path.exists(os.path.join(path, mark)) for mark in marks):
+        from caisson import dcp
+
+        return dcp
+    return caisson
+
+
+def _ls(options: argparse.Namespace) -> int:
+    found = _module(options.path).ls(options.path)
+    if options.json:
+        print(json.dumps({"tensors": found}))
+        return 0
+    for tensor in found:
+        print(tensor["name"], tensor["dtype"], list(tensor["shape"]))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    report = _module(options.path).verify(options.path)
+    if options.json:
+        print(json.dumps(report))
+    else:
+        for one in report["damage"]:
+            print(f"{one['file']}: {one['problem']}")
+        verdict = "OK" if report["ok"] else "DAMAGED"
+        print(f"{options.path}: {verdict}, {report['checked']} records")
+    return 0 if report["ok"] else 1
+
+
+def _convert(options: argparse.Namespace) -> int:
+    module = _module(options.path)
+    write = caisson.convert if module is caisson else module.merge
+    write(options.path, options.out, drop=options.drop)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m caisson",
+                                     description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, function in (("ls", _ls), ("verify", _verify),
+                           ("convert", _convert)):
+        command = commands.add_parser(name)
+        command.add_argument("path")
+        if name == "convert":
+            command.add_argument("out")
+            command.add_argument("--drop", action="store_true")
+        else:
+            command.add_argument("--json", action="store_true")
+        command.set_defaults(function=function)
+    options = parser.parse_args()
+    try:
+        return options.function(options)
+    except (caisson.CaissonError, OSError) as error:
+        print(f"caisson: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
