@@ -19,6 +19,7 @@ import sys
 import unittest
 
 from bench_cases import BenchTest
+from caffe2_cases import Caffe2Test
 from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, command_line, run
 from convert_cases import ConvertTest
@@ -30,9 +31,9 @@ from safetensors_cases import SafetensorsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "BenchTest", "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest",
-    "LsTest", "MainTest", "PackTest", "ProgressTest", "SafetensorsTest",
-    "VerifyTest",
+    "BenchTest", "Caffe2Test", "CatTest", "ConvertEditTest", "ConvertTest",
+    "DiffTest", "LsTest", "MainTest", "PackTest", "ProgressTest",
+    "SafetensorsTest", "VerifyTest",
 ]
 
 

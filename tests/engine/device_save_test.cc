@@ -155,6 +155,37 @@ TEST(DeviceSave, WritesThePackedFileOfHostMemory) {
   }
 }
 
+TEST(DeviceSave, WritesCaffe2sRecordsWithTheirDevice) {
+  std::mt19937 random(12);
+  FakeDevices fake({.devices = 2, .seed = random()});
+  {
+    const Twins twins = RandomTwins(random, fake, {.devices = 2, .host = 1});
+    const ScratchDirectory scratch(MemoryRoot());
+    SaveOptions options = QuickSave();
+    options.format.drop = true;  // the step, and complex numbers
+    options.format.chunk_elems = 5000;
+    Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 3));
+    const std::string path = scratch / "m.minidb";
+    CAISSON_ASSERT_OK(engine.Save(twins.there, path, options).status());
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded, engine.Load(path));
+    CAISSON_ASSERT_OK_AND_ASSIGN(const auto here, twins.host.Tensors());
+    CAISSON_ASSERT_OK_AND_ASSIGN(const auto there, twins.there.Tensors());
+    size_t found = 0;
+    for (size_t i = 0; i < here.size(); ++i) {
+      const Node* node = loaded.root.Find(Join(here[i].path));
+      EXPECT_EQ(node == nullptr, here[i].view->spec.dtype == DType::kComplex64);
+      if (node == nullptr) continue;
+      ++found;
+      const TensorView& view = *node->As<TensorView>();
+      EXPECT_EQ(PlainGather(view), PlainGather(*here[i].view));
+      EXPECT_EQ(view.storage->location.str(),
+                Name(there[i].view->storage->region.device));
+    }
+    EXPECT_GT(found, 0u);
+  }
+  ExpectClean(fake);
+}
+
 TEST(DeviceSave, ManySmallTensorsAreFewLaunches) {
   FakeDevices fake;
   std::mt19937 random(2);
