@@ -35,8 +35,9 @@ if(CAISSON_TESTS)
   find_package(ZLIB REQUIRED)  # a peer for crc32
 endif()
 
-# Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. ISA-L exists
-# for x86-64 and arm64 only; without it its benchmarks are not there.
+# Benchmarks: Google Benchmark 1.7 and, as peers, zlib, ISA-L, zstd and LZ4.
+# ISA-L exists for x86-64 and arm64 only; without one of the last three its
+# benchmarks are not there.
 set(CAISSON_HAVE_BENCH OFF)
 if(NOT CAISSON_BENCH STREQUAL OFF)
   find_package(benchmark 1.7 QUIET)
@@ -44,6 +45,8 @@ if(NOT CAISSON_BENCH STREQUAL OFF)
   if(benchmark_FOUND AND ZLIB_FOUND)
     set(CAISSON_HAVE_BENCH ON)
     pkg_check_modules(isal QUIET IMPORTED_TARGET libisal>=2.30)
+    pkg_check_modules(zstd QUIET IMPORTED_TARGET libzstd>=1.4)
+    pkg_check_modules(lz4 QUIET IMPORTED_TARGET liblz4>=1.9)
     message(STATUS "Caisson: benchmarks ON, ISA-L found: ${isal_FOUND}")
   elseif(CAISSON_BENCH STREQUAL ON)
     message(FATAL_ERROR
