@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plane codec beside memcpy: a chunk or two in L2, 64 MiB and 1 GiB. The
-// rate counts bytes before encoding; the counter `stored` is the part of them
-// that is left, an index entry for each chunk included.
+// The plane codec beside memcpy: a chunk or two in L2, 64 MiB and 1 GiB; and
+// 1 MiB of each set beside general compressors, to compare sizes. The rate
+// counts bytes before encoding; the counter `stored` is the part of them that
+// is left, an index entry for each chunk included.
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -10,6 +11,7 @@
 
 #include "bench/buffers.h"
 #include "bench/contest.h"
+#include "bench/plane_peers.h"
 #include "bench/plane_sets.h"
 #include "bench/verbs.h"
 #include "kernels/kernel_table.h"
@@ -137,6 +139,15 @@ Body Memcpy(const PlaneSet& set, size_t bytes) {
   };
 }
 
+// 1 MiB, on the best target alone.
+void RegisterBeside(const std::string& verb, const Body& ours,
+                    const std::vector<Peer>& peers) {
+  Register(verb, "caisson", size_t{1} << 20, ours);
+  for (const Peer& peer : peers) {
+    Register(verb, peer.who, size_t{1} << 20, peer.body);
+  }
+}
+
 }  // namespace
 
 void RegisterPlanes() {
@@ -152,10 +163,10 @@ void RegisterPlanes() {
   }
   for (const PlaneSet& set : PlaneSets()) {
     constexpr size_t kBytes = size_t{1} << 20;
-    Register("plane_encode_" + set.name, "caisson", kBytes,
-             Encode(set, kBytes));
-    Register("plane_decode_" + set.name, "caisson", kBytes,
-             Decode(set, kBytes));
+    RegisterBeside("plane_encode_" + set.name, Encode(set, kBytes),
+                   EncodePeers(set, kBytes));
+    RegisterBeside("plane_decode_" + set.name, Decode(set, kBytes),
+                   DecodePeers(set, kBytes));
   }
 }
 

@@ -49,14 +49,16 @@ if(CAISSON_TESTS)
   find_package(ZLIB REQUIRED)  # a peer for crc32
 endif()
 
-# Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. Without the
-# latter its benchmarks are not there.
+# Benchmarks: Google Benchmark 1.7 and, as peers, zlib, ISA-L, zstd and LZ4.
+# Without one of the last three its benchmarks are not there.
 set(CAISSON_HAVE_BENCH OFF)
 if(NOT CAISSON_BENCH STREQUAL OFF)
   find_package(benchmark 1.7 QUIET)
   find_package(ZLIB QUIET)
   if(benchmark_FOUND AND ZLIB_FOUND)
     set(CAISSON_HAVE_BENCH ON)
+    pkg_check_modules(zstd QUIET IMPORTED_TARGET libzstd>=1.4)
+    pkg_check_modules(lz4 QUIET IMPORTED_TARGET liblz4>=1.9)
     message(STATUS "Caisson: benchmarks ON")
   elseif(CAISSON_BENCH STREQUAL ON)
     message(FATAL_ERROR

@@ -27,7 +27,7 @@ std::string_view Name(PlaneFault fault) {
     case PlaneFault::kSegments:
       return "its segments do not fill its coded part";
     case PlaneFault::kStream:
-      return "its coded symbols do not end where they should";
+      return "its coded symbols are damaged";
     case PlaneFault::kFiller:
       return "what fills it up is not what it should be";
     case PlaneFault::kCrc:

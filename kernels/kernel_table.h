@@ -91,7 +91,7 @@ enum class PlaneFault : uint32_t {
   kFields,    // !IsSound(chunk)
   kTable,     // symbols, frequencies or constants
   kSegments,  // their lengths do not fill the coded part
-  kStream,    // coded symbols or escapes do not end where they should
+  kStream,    // coded symbols do not end where they should, or are none
   kFiller,    // zeros or repeated elements are something else
   kCrc,       // the elements have another CRC-32
 };

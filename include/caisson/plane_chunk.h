@@ -74,7 +74,7 @@ struct PlaneTraits {
   uint8_t head_bits;    // of the rest, above the rows
   uint8_t const_bits;   // how many of those kPlaneHeadConst takes away
   uint8_t rows;         // 16 bits each
-  bool is_integer;      // zigzag and rotated before it is taken apart
+  bool is_integer;      // turned before it is taken apart
 };
 
 constexpr PlaneTraits TraitsOf(PlaneType type) {

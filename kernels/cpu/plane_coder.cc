@@ -17,6 +17,10 @@
 #include "kernels/plane/element_io.h"
 #include "kernels/plane/type_switch.h"
 
+// Lambdas that are called once for each step have to be part of their loop:
+// what they capture would be loaded again after every store.
+#define CAISSON_PLANE_LAMBDA HWY_ATTR __attribute__((always_inline))
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/plane_coder.cc"
 #include "hwy/cache_control.h"
@@ -70,6 +74,20 @@ bool ForGroups(uint32_t elems, uint8_t shift, const Fn& fn) {
   return good;
 }
 
+// Bit i: step i has one.
+HWY_INLINE uint32_t StepsWithEscapes(const uint32_t* escapes) {
+  const hn::CappedTag<uint32_t, plane::kSteps> d;
+  uint32_t steps = 0;
+  for (size_t i = 0; i < plane::kSteps; i += hn::Lanes(d)) {
+    uint8_t bits[8] = {};
+    const auto lanes = hn::Load(d, escapes + i);
+    hn::StoreMaskBits(d, hn::Ne(lanes, hn::Zero(d)), bits);
+    steps |= uint32_t{bits[0]} << i;
+    if (hn::Lanes(d) > 8) steps |= uint32_t{bits[1]} << (i + 8);
+  }
+  return steps;
+}
+
 template <PlaneType kType, bool kHeadConst>
 class Decoder {
   using TypePlanes = Planes<kType, kHeadConst>;
@@ -80,9 +98,8 @@ class Decoder {
       : target_(target),
         head_(*target.head),
         src_(reinterpret_cast<const uint8_t*>(target.src)),
-        planes_(target.chunk.flags, head_.consts, head_.head_const,
-                head_.rotate),
-        tables_(MakeDecodeTables<kType>(head_)) {}
+        planes_(target.chunk.flags, head_.consts, head_.head_const, head_.turn),
+        tables_(MakeDecodeTables<kType>(head_, kTopOfEscape)) {}
 
   PlaneVerdict Run() {
     const bool good =
@@ -104,7 +121,10 @@ class Decoder {
   template <int kWays>
   bool DecodeGroup(uint32_t s, uint32_t superblocks) {
     SegmentReader readers[kWays];
-    Superblock blocks[kWays];
+    typename TypePlanes::Merger mergers[kWays];
+    uint8_t* to[kWays];
+    alignas(64) uint32_t escapes[kWays][plane::kSteps];
+    alignas(64) uint8_t last[TypePlanes::kElemBytes];
     for (int j = 0; j < kWays; ++j) Open(s + j, &readers[j]);
     const size_t segment = plane::SegmentElems(target_.chunk.shift);
     const size_t first = s * segment;
@@ -115,17 +135,19 @@ class Decoder {
     for (uint32_t b = 0; b < superblocks; ++b) {
       for (int j = 0; j < kWays; ++j) {
         if (!MakeReadable(&readers[j], &tails_[j])) return false;
-      }
-      DecodeSteps<kWays>(tables_, readers, blocks);
-      for (int j = 0; j < kWays; ++j) {
-        if (!PutEscapes(&readers[j], &blocks[j])) return false;
         const size_t at = j * segment + b * plane::kSuperblock;
-        const uint8_t* const planes =
-            src_ + (first + at) / plane::kSuperblock * planes_.plane_bytes();
-        if (at + plane::kSuperblock <= elems) {
-          planes_.Merge(blocks[j], planes, out + at * kWidth);
-        } else {
-          MergeLast(blocks[j], planes, elems - at, out + at * kWidth);
+        to[j] = at + plane::kSuperblock <= elems ? out + at * kWidth : last;
+        mergers[j] = {
+            planes_,
+            src_ + (first + at) / plane::kSuperblock * planes_.plane_bytes(),
+            to[j]};
+      }
+      DecodeSteps<TypePlanes, kWays>(tables_, readers, mergers, escapes);
+      for (int j = 0; j < kWays; ++j) {
+        if (!PutEscapes(escapes[j], &readers[j], to[j])) return false;
+        if (to[j] == last) {
+          const size_t at = j * segment + b * plane::kSuperblock;
+          CopyLast(last, elems - at, out + at * kWidth);
         }
       }
     }
@@ -167,25 +189,38 @@ class Decoder {
     return true;
   }
 
-  static bool PutEscapes(SegmentReader* reader, Superblock* block) {
-    for (uint32_t step = 0; step < plane::kSteps; ++step) {
-      uint32_t lanes = block->escapes[step];
-      while (HWY_UNLIKELY(lanes != 0)) {
+  // Gives elements that are escapes their symbols. False if there are fewer, or
+  // one is no symbol.
+  bool PutEscapes(const uint32_t* escapes, SegmentReader* reader,
+                  uint8_t* elems) const {
+    auto* const bytes = reinterpret_cast<std::byte*>(elems);
+    for (uint32_t steps = StepsWithEscapes(escapes); steps != 0;
+         steps &= steps - 1) {
+      const auto step =
+          static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero32(steps));
+      uint32_t lanes = escapes[step];
+      do {
         if (reader->escape == reader->escapes_end) return false;
-        block->lanes[step][hwy::Num0BitsBelowLS1Bit_Nonzero32(lanes)] =
-            static_cast<uint16_t>(plane::TopOf<kType>(*reader->escape++));
+        if (!plane::IsSymbol<kType>(*reader->escape)) return false;
+        const size_t index = plane::ElemOf(
+            kWidth, step,
+            static_cast<uint32_t>(hwy::Num0BitsBelowLS1Bit_Nonzero32(lanes)));
+        const uint64_t symbol = plane::TopOf<kType>(*reader->escape++);
+        const uint64_t word = plane::Prepared<kType>(
+            plane::LoadElem<kType>(bytes, index), head_.turn);
+        plane::StoreElem<kType>(
+            plane::Restored<kType>(word | symbol << 16 * TraitsOf(kType).rows,
+                                   head_.turn),
+            bytes, index);
         lanes &= lanes - 1;
-      }
+      } while (HWY_UNLIKELY(lanes != 0));
     }
     return true;
   }
 
   // The last superblock of a chunk, of which only `elems` are elements: the
   // others have to repeat the last of them.
-  void MergeLast(const Superblock& block, const uint8_t* planes, size_t elems,
-                 uint8_t* dst) {
-    alignas(64) uint8_t all[TypePlanes::kElemBytes];
-    planes_.Merge(block, planes, all);
+  void CopyLast(const uint8_t* all, size_t elems, uint8_t* dst) {
     std::memcpy(dst, all, elems * kWidth);
     for (size_t i = elems; i < plane::kSuperblock; ++i) {
       fillers_good_ =
@@ -240,7 +275,7 @@ class Encoder {
         src_(reinterpret_cast<const uint8_t*>(source.src)),
         dst_(reinterpret_cast<uint8_t*>(source.dst)),
         raw_bytes_(PlaneRawBytes(kType, plan.flags, source.elems)),
-        planes_(plan.flags, 0, 0, plan.rotate),
+        planes_(plan.flags, 0, 0, plan.turn),
         tables_(MakeEncodeTables(plan.model)) {}
 
   PlaneResult Run() {
@@ -330,19 +365,23 @@ class Encoder {
   }
 
   static void PutEscapes(const Superblock& block, SegmentWriter* writer) {
+    const uint32_t all = StepsWithEscapes(block.escapes);
+    if (all == 0) return;
     uint32_t count = 0;
-    for (uint32_t step = 0; step < plane::kSteps; ++step) {
-      count += static_cast<uint32_t>(hwy::PopCount(block.escapes[step]));
+    for (uint32_t steps = all; steps != 0; steps &= steps - 1) {
+      count += static_cast<uint32_t>(hwy::PopCount(
+          block.escapes[hwy::Num0BitsBelowLS1Bit_Nonzero32(steps)]));
     }
-    if (count == 0) return;
     writer->escapes -= count;
     uint8_t* to = writer->escapes;
-    for (uint32_t step = 0; step < plane::kSteps; ++step) {
-      for (uint32_t lanes = block.escapes[step]; lanes != 0;
-           lanes &= lanes - 1) {
+    for (uint32_t steps = all; steps != 0; steps &= steps - 1) {
+      const size_t step = hwy::Num0BitsBelowLS1Bit_Nonzero32(steps);
+      uint32_t lanes = block.escapes[step];
+      do {
         *to++ = static_cast<uint8_t>(
             block.lanes[step][hwy::Num0BitsBelowLS1Bit_Nonzero32(lanes)]);
-      }
+        lanes &= lanes - 1;
+      } while (HWY_UNLIKELY(lanes != 0));
     }
   }
 

@@ -67,4 +67,11 @@ PlaneResult EncodePlanesPlainly(const PlaneSource& source,
                                 const plane::EncodePlan& plan);
 PlaneVerdict DecodePlanesPlainly(const PlaneTarget& target);
 
+// A chunk with all that is around it, by one of the coders above. `ahead` as
+// in PlaneSource.
+void EncodeChunk(const PlaneEncodeJob& job, const std::byte* ahead,
+                 std::byte* scratch, decltype(EncodePlanes) encode);
+PlaneFault DecodeChunk(const PlaneDecodeJob& job, bool streams,
+                       std::byte* scratch, decltype(DecodePlanes) decode);
+
 }  // namespace caisson::cpu

@@ -32,8 +32,13 @@ bool Streams(Stores stores, std::span<const PlaneDecodeJob> jobs) {
 
 class ChunkDecoder {
  public:
-  ChunkDecoder(const PlaneDecodeJob& job, bool streams, std::byte* scratch)
-      : job_(job), chunk_(job.chunk), streams_(streams), scratch_(scratch) {}
+  ChunkDecoder(const PlaneDecodeJob& job, bool streams, std::byte* scratch,
+               decltype(DecodePlanes) decode)
+      : job_(job),
+        chunk_(job.chunk),
+        streams_(streams),
+        scratch_(scratch),
+        decode_(decode) {}
 
   PlaneFault Run() {
     if (!IsSound(chunk_)) return PlaneFault::kFields;
@@ -88,9 +93,15 @@ class ChunkDecoder {
   const PlaneChunk chunk_;  // a copy: the job's may lie in shared memory
   const bool streams_;
   std::byte* const scratch_;
+  decltype(DecodePlanes)* const decode_;
 };
 
 }  // namespace
+
+PlaneFault DecodeChunk(const PlaneDecodeJob& job, bool streams,
+                       std::byte* scratch, decltype(DecodePlanes) decode) {
+  return ChunkDecoder(job, streams, scratch, decode).Run();
+}
 
 Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
                    Workspace workspace, Stream) {
@@ -99,7 +110,7 @@ Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
   }
   const bool streams = Streams(stores, jobs);
   for (const PlaneDecodeJob& job : jobs) {
-    *job.fault = ChunkDecoder(job, streams, workspace.data).Run();
+    *job.fault = DecodeChunk(job, streams, workspace.data, DecodePlanes);
   }
   StreamFence();
   return Status::Ok();

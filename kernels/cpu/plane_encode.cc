@@ -19,11 +19,12 @@ namespace {
 class ChunkEncoder {
  public:
   ChunkEncoder(const PlaneEncodeJob& job, const std::byte* ahead,
-               std::byte* scratch)
+               std::byte* scratch, decltype(EncodePlanes) encode)
       : job_(job),
         bytes_(size_t{job.elems} * TraitsOf(job.type).width),
         ahead_(ahead),
-        scratch_(scratch) {}
+        scratch_(scratch),
+        encode_(encode) {}
 
   void Run() {
     PlaneChunk chunk;
@@ -62,7 +63,7 @@ class ChunkEncoder {
     while (plan.worth) {
       const PlaneSource source = {job_.src, job_.type, job_.elems, chunk->shift,
                                   ahead_,   job_.dst,  room,       scratch_};
-      const PlaneResult result = EncodePlanes(source, plan);
+      const PlaneResult result = encode_(source, plan);
       if (!result.has_symbols) return false;
       const uint8_t flags = ConstFlagsOf(result.differing);
       if (plan.flags & ~flags) {
@@ -89,9 +90,15 @@ class ChunkEncoder {
   const size_t bytes_;
   const std::byte* const ahead_;
   std::byte* const scratch_;
+  decltype(EncodePlanes)* const encode_;
 };
 
 }  // namespace
+
+void EncodeChunk(const PlaneEncodeJob& job, const std::byte* ahead,
+                 std::byte* scratch, decltype(EncodePlanes) encode) {
+  ChunkEncoder(job, ahead, scratch, encode).Run();
+}
 
 Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
                    Stream) {
@@ -102,7 +109,7 @@ Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
   for (size_t i = 0; i < jobs.size(); ++i) {
     const std::byte* const ahead =
         i + 1 < jobs.size() ? jobs[i + 1].src : nullptr;
-    ChunkEncoder(jobs[i], ahead, workspace.data).Run();
+    EncodeChunk(jobs[i], ahead, workspace.data, EncodePlanes);
   }
   return Status::Ok();
 }

@@ -12,6 +12,10 @@ HWY_BEFORE_NAMESPACE();
 namespace caisson::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// What an escape has for its top until it is found: no symbol of any type gives
+// all of these bits.
+inline constexpr uint16_t kTopOfEscape = 0xFFFF;
+
 class Coder {
  private:
   using D = hn::CappedTag<uint16_t, 16>;
@@ -66,7 +70,7 @@ class Coder {
   static HWY_INLINE V8 At128(const uint8_t* table, V8 index) {
     const D8 d8;
     const V8 low = hn::And(index, hn::Set(d8, 15));
-    const auto at = [&](size_t i) HWY_ATTR {
+    const auto at = [&](size_t i) CAISSON_PLANE_LAMBDA {
       return hn::TableLookupBytes(hn::LoadDup128(d8, table + 16 * i), low);
     };
     const V8 bit6 = hn::Add(index, index);
@@ -253,10 +257,15 @@ inline uint32_t EscapesOf(const uint16_t* lanes, uint16_t value) {
   return bits;
 }
 
-template <int kWays>
+// Decodes a superblock of each of kWays segments, then merges it. Escapes have
+// a top of 0; which they are is left in escapes[way][step].
+template <class AnyPlanes, int kWays>
 HWY_NOINLINE void DecodeSteps(const DecodeTables& tables,
-                              SegmentReader* readers, Superblock* blocks) {
+                              SegmentReader* readers,
+                              typename AnyPlanes::Merger* mergers,
+                              uint32_t (*escapes)[plane::kSteps]) {
   const DecodeStep one(tables);
+  Superblock blocks[kWays];
   const uint8_t* next[kWays];
   for (int j = 0; j < kWays; ++j) next[j] = readers[j].next;
   for (uint32_t step = 0; step < plane::kSteps; ++step) {
@@ -267,8 +276,14 @@ HWY_NOINLINE void DecodeSteps(const DecodeTables& tables,
   for (int j = 0; j < kWays; ++j) {
     readers[j].next = next[j];
     for (uint32_t step = 0; step < plane::kSteps; ++step) {
-      blocks[j].escapes[step] = EscapesOf(blocks[j].lanes[step], kEscapeTop);
+      uint16_t* const lanes = blocks[j].lanes[step];
+      uint32_t found = EscapesOf(lanes, kTopOfEscape);
+      escapes[j][step] = found;
+      for (; HWY_UNLIKELY(found != 0); found &= found - 1) {
+        lanes[hwy::Num0BitsBelowLS1Bit_Nonzero32(found)] = 0;
+      }
     }
+    mergers[j].Merge(blocks[j]);
   }
 }
 

@@ -102,7 +102,7 @@ class Encoder {
   uint64_t Word(uint32_t index) {
     const uint64_t elem =
         LoadElem<kType>(source_.src, std::min(index, source_.elems - 1));
-    const uint64_t word = Prepared<kType>(elem, plan_.rotate);
+    const uint64_t word = Prepared<kType>(elem, plan_.turn);
     result_.differing |= word ^ plan_.first;
     result_.has_symbols = result_.has_symbols && HasSymbol<kType>(word);
     return word;
@@ -242,7 +242,8 @@ class Decoder {
       state = state << 8 | byte;
     }
     *symbol = head_.model.symbols[slot.row];
-    return slot.row != kEscape || Take(&escapes_, symbol);
+    if (slot.row != kEscape) return true;
+    return Take(&escapes_, symbol) && IsSymbol<kType>(*symbol);
   }
 
   bool DecodeSuperblock(uint32_t first) {
@@ -280,7 +281,7 @@ class Decoder {
 
   // Elements past the end are kept, to see that they repeat the last.
   void Store(uint64_t word, uint32_t index) {
-    const uint64_t elem = Restored<kType>(word, head_.rotate);
+    const uint64_t elem = Restored<kType>(word, head_.turn);
     if (index < target_.chunk.elems) {
       StoreElem<kType>(elem, target_.dst, index);
     } else {

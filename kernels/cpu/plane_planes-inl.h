@@ -15,7 +15,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Calls fn with constants from 0 on.
 template <uint32_t kCount, typename Fn>
 HWY_INLINE void ForConstants(const Fn& fn) {
-  [&]<uint32_t... kIndex>(std::integer_sequence<uint32_t, kIndex...>) HWY_ATTR {
+  [&]<uint32_t... kIndex>(std::integer_sequence<uint32_t, kIndex...>)
+      CAISSON_PLANE_LAMBDA {
     (fn(std::integral_constant<uint32_t, kIndex>()), ...);
   }
   (std::make_integer_sequence<uint32_t, kCount>());
@@ -86,10 +87,11 @@ class Planes {
  public:
   static constexpr size_t kElemBytes = plane::kSuperblock * kWidth;
 
-  Planes(uint8_t flags, uint64_t consts, uint32_t head_const, uint32_t rotate)
+  Planes(uint8_t flags, uint64_t consts, uint32_t head_const, uint32_t turn)
       : plane_bytes_(plane::SuperblockBytes(kType, flags)),
         flags_(flags),
-        rotate_(static_cast<int>(8 * rotate)),
+        zigzag_((turn & plane::kZigzag) != 0),
+        rotate_(static_cast<int>(8 * plane::RotatedBytes(turn))),
         const_top_(static_cast<uint16_t>(!kHeadConst ? 0u
                                          : kInteger  ? head_const
                                                      : head_const << kSignAt)) {
@@ -105,7 +107,7 @@ class Planes {
   void Merge(const Superblock& block, const uint8_t* planes,
              uint8_t* dst) const {
     if constexpr (kWidth == 1) {
-      ForConstants<plane::kSteps / 2>([&](auto half) HWY_ATTR {
+      ForConstants<plane::kSteps / 2>([&](auto half) CAISSON_PLANE_LAMBDA {
         for (size_t i = 0; i < kVectors; ++i) {
           const V even = Top<2 * half()>(block, planes, i);
           const V odd = Top<2 * half() + 1>(block, planes, i);
@@ -116,7 +118,7 @@ class Planes {
     } else {
       RowSource rows[3] = {};
       Sources(planes, rows);
-      ForConstants<plane::kSteps>([&](auto step) HWY_ATTR {
+      ForConstants<plane::kSteps>([&](auto step) CAISSON_PLANE_LAMBDA {
         for (size_t i = 0; i < kVectors; ++i) {
           StoreElems(Top<step()>(block, planes, i), rows, step(), i,
                      dst + step() * kStepBytes + i * kVectorBytes);
@@ -124,6 +126,53 @@ class Planes {
       });
     }
   }
+
+  // Steps after which heads begin at a word's lowest bit again, and bytes of
+  // one-byte elements at a whole lane.
+  static constexpr uint32_t kPeriod = [] {
+    uint32_t steps = kWidth == 1 ? 2 : 1;
+    while (steps * kHeadBits % 16 != 0) steps *= 2;
+    return steps;
+  }();
+
+  // Merges a superblock step by step, where a row is one vector.
+  class Merger {
+   public:
+    Merger() = default;
+    Merger(const Planes& planes, const uint8_t* src, uint8_t* dst)
+        : planes_(&planes), heads_(src), dst_(dst) {
+      planes.Sources(src, rows_);
+    }
+
+    // All of it.
+    void Merge(const Superblock& block) const {
+      planes_->Merge(block, heads_, dst_);
+    }
+
+    // Step kStep of the period that begins with step `first`.
+    template <uint32_t kStep>
+    HWY_INLINE void Step(uint32_t first, V top) {
+      const uint8_t* const heads =
+          heads_ + first * kHeadBits / 16 * plane::kRowBytes;
+      top = planes_->template WithHeadOf<kStep>(top, heads);
+      if constexpr (kWidth > 1) {
+        planes_->StoreElems(top, rows_, first + kStep, 0,
+                            dst_ + (first + kStep) * kStepBytes);
+      } else if constexpr (kStep % 2 == 0) {
+        even_ = top;
+      } else {
+        Store(hn::Or(even_, hn::ShiftLeft<8>(top)),
+              dst_ + (first + kStep) / 2 * 64);
+      }
+    }
+
+   private:
+    const Planes* planes_ = nullptr;
+    const uint8_t* heads_ = nullptr;
+    uint8_t* dst_ = nullptr;
+    RowSource rows_[3] = {};
+    V even_;
+  };
 
   // Symbols and planes of the elements of a superblock, the first of the chunk
   // being `first` when prepared.
@@ -136,7 +185,7 @@ class Planes {
       V symbolless = hn::Zero(D());
       V words[12];  // of heads; constant indices keep them in registers
       V both = hn::Zero(D());
-      ForConstants<plane::kSteps>([&](auto step) HWY_ATTR {
+      ForConstants<plane::kSteps>([&](auto step) CAISSON_PLANE_LAMBDA {
         constexpr uint32_t kStep = step();
         V top;
         if constexpr (kWidth == 1) {
@@ -186,20 +235,26 @@ class Planes {
   template <uint32_t kStep>
   HWY_INLINE V Top(const Superblock& block, const uint8_t* planes,
                    size_t i) const {
-    const V top = hn::Load(D(), block.lanes[kStep] + i * kLanesOf);
+    return WithHeadOf<kStep>(hn::Load(D(), block.lanes[kStep] + i * kLanesOf),
+                             planes + i * kVectorBytes);
+  }
+
+  // `top` and the head of step kStep, the heads' words of these lanes being at
+  // `heads`.
+  template <uint32_t kStep>
+  HWY_INLINE V WithHeadOf(V top, const uint8_t* heads) const {
     constexpr int kAt = kStep * kHeadBits % 16;
     const uint8_t* const word =
-        planes + kStep * kHeadBits / 16 * plane::kRowBytes + i * kVectorBytes;
-    const V with_const =
-        kHeadConst ? hn::Or(top, hn::Set(D(), const_top_)) : top;
+        heads + kStep * kHeadBits / 16 * plane::kRowBytes;
+    if constexpr (kHeadConst) top = hn::Or(top, hn::Set(D(), const_top_));
     if constexpr (kHeadBits == 0) {
-      return with_const;
+      return top;
     } else if constexpr (kAt + kHeadBits > 16) {
       const V head = hn::Or(Shifted<-kAt>(Load(word)),
                             Shifted<16 - kAt>(Load(word + plane::kRowBytes)));
-      return WithHead<0>(with_const, head);
+      return WithHead<0>(top, head);
     } else {
-      return WithHead<kAt>(with_const, Load(word));
+      return WithHead<kAt>(top, Load(word));
     }
   }
 
@@ -311,7 +366,7 @@ class Planes {
       const V even_high = hn::InterleaveUpper(d, row0, row2);
       const V odd_low = hn::InterleaveLower(d, row1, top);
       const V odd_high = hn::InterleaveUpper(d, row1, top);
-      const auto put = [&](V elems, size_t at) HWY_ATTR {
+      const auto put = [&](V elems, size_t at) CAISSON_PLANE_LAMBDA {
         Store(Restored(d64, hn::BitCast(d64, elems)), dst + at);
       };
       put(hn::InterleaveLower(d, even_low, odd_low), 0);
@@ -325,7 +380,7 @@ class Planes {
   // returns their tops.
   HWY_INLINE V LoadElems(const uint8_t* src, V first, V* differing,
                          uint8_t* rows, uint32_t step, size_t i) const {
-    const auto load = [&](auto d, size_t at) HWY_ATTR {
+    const auto load = [&](auto d, size_t at) CAISSON_PLANE_LAMBDA {
       const auto elems = Prepared(d, hn::BitCast(d, Load(src + at)));
       const V bits = hn::BitCast(D(), elems);
       *differing = hn::Or(*differing, hn::Xor(bits, first));
@@ -390,13 +445,15 @@ class Planes {
   template <class DW>
   HWY_INLINE hn::Vec<DW> Prepared(DW d, hn::Vec<DW> elems) const {
     if constexpr (!kInteger) return elems;
-    const hn::RebindToSigned<DW> di;
-    const auto sign =
-        hn::BitCast(d, hn::ShiftRight<kBits - 1>(hn::BitCast(di, elems)));
-    const auto zigzag = hn::Xor(hn::Add(elems, elems), sign);
-    if (rotate_ == 0) return zigzag;
-    return hn::Or(hn::ShiftLeftSame(zigzag, rotate_),
-                  hn::ShiftRightSame(zigzag, kBits - rotate_));
+    if (zigzag_) {
+      const hn::RebindToSigned<DW> di;
+      const auto sign =
+          hn::BitCast(d, hn::ShiftRight<kBits - 1>(hn::BitCast(di, elems)));
+      elems = hn::Xor(hn::Add(elems, elems), sign);
+    }
+    if (rotate_ == 0) return elems;
+    return hn::Or(hn::ShiftLeftSame(elems, rotate_),
+                  hn::ShiftRightSame(elems, kBits - rotate_));
   }
 
   template <class DW>
@@ -406,12 +463,14 @@ class Planes {
       words = hn::Or(hn::ShiftRightSame(words, rotate_),
                      hn::ShiftLeftSame(words, kBits - rotate_));
     }
+    if (!zigzag_) return words;
     const auto sign = hn::Sub(hn::Zero(d), hn::And(words, hn::Set(d, 1)));
     return hn::Xor(hn::ShiftRight<1>(words), sign);
   }
 
   const size_t plane_bytes_;
   const uint8_t flags_;
+  const bool zigzag_;
   const int rotate_;  // bits
   const uint16_t const_top_;
   alignas(64) uint16_t const_rows_[3][plane::kLanes];

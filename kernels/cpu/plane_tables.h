@@ -15,10 +15,6 @@
 
 namespace caisson::cpu {
 
-// What a row of the table that is the escape has for its top: no symbol of any
-// type gives all of these bits.
-inline constexpr uint16_t kEscapeTop = 0xFFFF;
-
 // Per slot the row; per row its frequency, its first slot and its top.
 struct DecodeTables {
   alignas(64) uint8_t rows[plane::kSlots];
@@ -28,7 +24,8 @@ struct DecodeTables {
 };
 
 template <PlaneType kType>
-DecodeTables MakeDecodeTables(const plane::CodedHead& head) {
+DecodeTables MakeDecodeTables(const plane::CodedHead& head,
+                              uint16_t escape_top) {
   DecodeTables tables;
   for (uint32_t i = 0; i < plane::kRows; ++i) {
     const uint8_t freq = head.model.freqs[i];
@@ -38,7 +35,7 @@ DecodeTables MakeDecodeTables(const plane::CodedHead& head) {
     tables.tops[i] =
         static_cast<uint16_t>(plane::TopOf<kType>(head.model.symbols[i]));
   }
-  tables.tops[plane::kEscape] = kEscapeTop;
+  tables.tops[plane::kEscape] = escape_top;
   return tables;
 }
 
@@ -97,7 +94,7 @@ inline constexpr size_t kWriteSlack = 64;
 // Tops or symbols of a superblock, and which of them are escapes.
 struct Superblock {
   alignas(64) uint16_t lanes[plane::kSteps][plane::kLanes];
-  uint32_t escapes[plane::kSteps];  // bit i: lane i
+  alignas(64) uint32_t escapes[plane::kSteps];  // bit i: lane i
 };
 
 }  // namespace caisson::cpu

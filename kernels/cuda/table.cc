@@ -3,6 +3,7 @@
 
 #include "core/device/cuda_native.h"
 #include "kernels/cuda/cuda_kernels.h"
+#include "kernels/cuda/plane.h"
 #include "kernels/cuda/transform.h"
 
 namespace caisson::cuda {
@@ -17,18 +18,6 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 }
 
 size_t DeflateBound(size_t) { return 0; }
-
-Status PlaneEncode(std::span<const PlaneEncodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes planes");
-}
-
-size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
-
-Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes planes");
-}
-
-size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
 Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
   return Status::Unsupported("no CUDA kernel encodes varints");

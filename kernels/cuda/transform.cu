@@ -5,48 +5,13 @@
 #include <vector>
 
 #include "core/device/cuda_native.h"
+#include "kernels/cuda/current_device.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/transform.h"
 #include "kernels/cuda/transform_kernels.cuh"
 
 namespace caisson::cuda {
 namespace {
-
-// Makes a device current for a scope.
-class CurrentDevice {
- public:
-  Status Set(int ordinal) {
-    if (Status status = FromCuda(cudaGetDevice(&before_), "ask for the device");
-        !status.ok()) {
-      return status;
-    }
-    if (before_ == ordinal) return Status::Ok();
-    changed_ = true;
-    return FromCuda(cudaSetDevice(ordinal),
-                    "set the device to cuda:" + std::to_string(ordinal));
-  }
-  ~CurrentDevice() {
-    if (changed_) static_cast<void>(cudaSetDevice(before_));
-  }
-
- private:
-  int before_ = 0;
-  bool changed_ = false;
-};
-
-Result<int> DeviceOf(const Workspace& workspace) {
-  cudaPointerAttributes attributes;
-  if (Status status =
-          FromCuda(cudaPointerGetAttributes(&attributes, workspace.data),
-                   "ask where the workspace is");
-      !status.ok()) {
-    return status;
-  }
-  if (attributes.type != cudaMemoryTypeDevice) {
-    return Status::InvalidArgument("the workspace is not memory of a device");
-  }
-  return attributes.device;
-}
 
 // Asked once: the answer is the same for every device of a machine, or as good.
 int Multiprocessors() {

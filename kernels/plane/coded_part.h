@@ -23,7 +23,7 @@ inline constexpr uint32_t kFreqsAt = 32;
 inline constexpr uint32_t kSegmentsAt = 64;
 inline constexpr uint32_t kRowConstsAt = 96;
 inline constexpr uint32_t kHeadConstAt = 102;
-inline constexpr uint32_t kRotateAt = 103;
+inline constexpr uint32_t kTurnAt = 103;
 inline constexpr uint32_t kReservedAt = 104;
 inline constexpr uint32_t kStateBytes = 64;
 
@@ -48,7 +48,7 @@ struct CodedHead {
   uint32_t segment_count;
   uint64_t consts;  // the constant rows, in their place in an element
   uint32_t head_const;
-  uint32_t rotate;
+  uint32_t turn;  // of integers
 };
 
 CAISSON_HOST_DEVICE constexpr uint32_t SegmentElems(uint8_t shift) {
@@ -112,12 +112,12 @@ CAISSON_HOST_DEVICE inline bool ParseConsts(const uint8_t* coded,
     if (is_const) head->consts |= row << 16 * j;
   }
   head->head_const = coded[kHeadConstAt];
-  head->rotate = coded[kRotateAt];
+  head->turn = coded[kTurnAt];
   const bool head_is_const = chunk.flags & kPlaneHeadConst;
   const uint32_t most = head_is_const ? (1u << traits.const_bits) - 1 : 0;
   good = good && head->head_const <= most;
-  good = good &&
-         (traits.is_integer ? head->rotate < traits.width : head->rotate == 0);
+  good = good && (traits.is_integer ? RotatedBytes(head->turn) < traits.width
+                                    : head->turn == 0);
   for (uint32_t i = kReservedAt; i < kPlaneHeaderBytes; ++i) {
     good = good && coded[i] == 0;
   }

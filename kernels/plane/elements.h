@@ -28,32 +28,43 @@ CAISSON_HOST_DEVICE constexpr uint64_t LowBits(uint32_t count) {
   return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
 }
 
-// An integer, so that its sign is its lowest bit and small ones have leading
-// zeros, rotated left by `rotate` bytes; a float as it is.
+// How integers are turned before they are taken apart: rotated left by some
+// bytes, after kZigzag, if it is there, has made the sign the lowest bit, so
+// that small ones of either sign have leading zeros.
+inline constexpr uint32_t kZigzag = 0x80;
+CAISSON_HOST_DEVICE constexpr uint32_t RotatedBytes(uint32_t turn) {
+  return turn & ~kZigzag;
+}
+
+// An element as it is taken apart: an integer turned so, a float as it is.
 template <PlaneType kType>
-CAISSON_HOST_DEVICE constexpr uint64_t Prepared(uint64_t bits,
-                                                uint32_t rotate) {
+CAISSON_HOST_DEVICE constexpr uint64_t Prepared(uint64_t bits, uint32_t turn) {
   constexpr PlaneTraits kTraits = TraitsOf(kType);
   if (!kTraits.is_integer) return bits;
   constexpr uint32_t kBits = 8 * kTraits.width;
-  const uint64_t sign = bits >> (kBits - 1) & 1;
-  const uint64_t zigzag = ((bits << 1) ^ (0 - sign)) & LowBits(kBits);
-  if (rotate == 0) return zigzag;
-  return (zigzag << 8 * rotate | zigzag >> (kBits - 8 * rotate)) &
-         LowBits(kBits);
+  if (turn & kZigzag) {
+    const uint64_t sign = bits >> (kBits - 1) & 1;
+    bits = ((bits << 1) ^ (0 - sign)) & LowBits(kBits);
+  }
+  const uint32_t rotated = 8 * RotatedBytes(turn);
+  if (rotated == 0) return bits;
+  return (bits << rotated | bits >> (kBits - rotated)) & LowBits(kBits);
 }
 
 // The inverse.
 template <PlaneType kType>
-CAISSON_HOST_DEVICE constexpr uint64_t Restored(uint64_t word,
-                                                uint32_t rotate) {
+CAISSON_HOST_DEVICE constexpr uint64_t Restored(uint64_t word, uint32_t turn) {
   constexpr PlaneTraits kTraits = TraitsOf(kType);
   if (!kTraits.is_integer) return word;
   constexpr uint32_t kBits = 8 * kTraits.width;
-  if (rotate != 0) {
-    word = (word >> 8 * rotate | word << (kBits - 8 * rotate)) & LowBits(kBits);
+  const uint32_t rotated = 8 * RotatedBytes(turn);
+  if (rotated != 0) {
+    word = (word >> rotated | word << (kBits - rotated)) & LowBits(kBits);
   }
-  return (word >> 1 ^ (0 - (word & 1))) & LowBits(kBits);
+  if (turn & kZigzag) {
+    word = (word >> 1 ^ (0 - (word & 1))) & LowBits(kBits);
+  }
+  return word;
 }
 
 // A prepared element, taken apart.
@@ -109,8 +120,13 @@ CAISSON_HOST_DEVICE constexpr Parts TakenApart(uint64_t word) {
   return parts;
 }
 
-// The upper 16 bits of an element (8 of one byte) that a symbol gives. What
-// does not fit is cut off: only damage makes such symbols.
+// Whether an escape may stand for this.
+template <PlaneType kType>
+CAISSON_HOST_DEVICE constexpr bool IsSymbol(uint32_t symbol) {
+  return symbol >> TraitsOf(kType).symbol_bits == 0;
+}
+
+// The upper 16 bits of an element (8 of one byte) that a symbol gives.
 template <PlaneType kType>
 CAISSON_HOST_DEVICE constexpr uint32_t TopOf(uint32_t symbol) {
   constexpr PlaneTraits kTraits = TraitsOf(kType);
@@ -170,7 +186,7 @@ CAISSON_HOST_DEVICE constexpr uint8_t ConstFlags(uint64_t differing) {
                                    : uint64_t{1} << (8 * kTraits.width - 1);
     if ((differing & kHead) == 0) flags |= kPlaneHeadConst;
   }
-  for (uint32_t j = 0; j < kTraits.rows; ++j) {
+  for (int j = 0; j < kTraits.rows; ++j) {
     if ((differing >> 16 * j & 0xFFFF) == 0) flags |= kPlaneRow0Const << j;
   }
   return flags;

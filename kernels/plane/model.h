@@ -81,34 +81,24 @@ CAISSON_HOST_DEVICE inline void Normalize(const uint32_t counts[kRows],
   }
 }
 
-// 256 log2(kSlots / f), rounded: what a symbol costs, in parts of a bit.
-struct Costs {
-  uint16_t of[kSlots];
-};
-
-constexpr Costs MakeCosts() {
-  Costs costs = {};
-  for (uint32_t f = 1; f < kSlots; ++f) {
-    // The logarithm of 128 / f in [1, 128] by repeated squaring, with 12 bits
-    // after the point to round from.
-    uint64_t value = (uint64_t{kSlots} << 32) / f;
-    uint32_t log = 0;
-    while (value >= uint64_t{2} << 32) {
-      value >>= 1;
-      log += 1 << 12;
-    }
-    for (uint32_t bit = 1 << 11; bit > 0; bit >>= 1) {
-      value = (value >> 16) * (value >> 16);
-      if (value >= uint64_t{2} << 32) {
-        value >>= 1;
-        log += bit;
-      }
-    }
-    costs.of[f] = static_cast<uint16_t>((log + 8) >> 4);
+// 256 log2(kSlots / freq), rounded: what a symbol costs, in parts of a bit. By
+// repeated squaring, with 12 bits after the point to round from.
+CAISSON_HOST_DEVICE constexpr uint32_t CostOf(uint32_t freq) {
+  uint64_t value = (uint64_t{kSlots} << 32) / freq;
+  uint32_t log = 0;
+  while (value >= uint64_t{2} << 32) {
+    value >>= 1;
+    log += 1 << 12;
   }
-  return costs;
+  for (uint32_t bit = 1 << 11; bit > 0; bit >>= 1) {
+    value = (value >> 16) * (value >> 16);
+    if (value >= uint64_t{2} << 32) {
+      value >>= 1;
+      log += bit;
+    }
+  }
+  return (log + 8) >> 4;
 }
-inline constexpr Costs kCosts = MakeCosts();
 
 // The largest R16 chunk that is worth it: 97 % of what it stands for.
 CAISSON_HOST_DEVICE constexpr uint64_t WorthBytes(uint64_t bytes) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <functional>
 
 #include "kernels/plane/coded_part.h"
@@ -14,8 +13,17 @@
 namespace caisson::plane {
 namespace {
 
-// An escape's row this frequent says that a byte of an integer is noise.
-constexpr uint32_t kNoiseFreq = 16;
+// CostOf() of every frequency.
+struct Costs {
+  uint16_t of[kSlots];
+};
+constexpr Costs kCosts = [] {
+  Costs costs = {};
+  for (uint32_t f = 1; f < kSlots; ++f) {
+    costs.of[f] = static_cast<uint16_t>(CostOf(f));
+  }
+  return costs;
+}();
 
 // Counts symbols in four tables, so that a run of equal ones does not wait for
 // its own counter.
@@ -51,13 +59,13 @@ struct Sample {
   uint64_t differing = 0;
   bool has_symbols = true;
 
-  Sample(const std::byte* src, uint32_t elems, uint32_t rotate) {
-    const uint64_t first = Prepared<kType>(LoadElem<kType>(src, 0), rotate);
+  Sample(const std::byte* src, uint32_t elems, uint32_t turn) {
+    const uint64_t first = Prepared<kType>(LoadElem<kType>(src, 0), turn);
     Histogram histogram;
     uint64_t bits = 0;
     bool good = true;
     ForSample<kType>(src, elems, [&](uint32_t i, uint64_t elem) {
-      const uint64_t word = Prepared<kType>(elem, rotate);
+      const uint64_t word = Prepared<kType>(elem, turn);
       bits |= word ^ first;
       good &= HasSymbol<kType>(word);
       histogram.Add(i % 4, SymbolOf<kType>(word));
@@ -68,24 +76,28 @@ struct Sample {
   }
 };
 
-// Which byte of integers is their symbol: the uppermost that is not always
-// zero, unless it is noise; then the one above, which is nothing but zeros.
+// How integers are turned: by zigzag if any is negative, and so that their
+// symbol is the uppermost byte that is not always zero; but if that is noise,
+// the one above, which is nothing but zeros.
 template <PlaneType kType>
-uint32_t RotationOf(const std::byte* src, uint32_t elems) {
+uint32_t TurnOf(const std::byte* src, uint32_t elems) {
   constexpr uint32_t kWidth = TraitsOf(kType).width;
   uint64_t any = 0;
+  uint64_t any_zigzag = 0;
   ForSample<kType>(src, elems, [&](uint32_t, uint64_t elem) {
-    any |= Prepared<kType>(elem, 0);
+    any |= elem;
+    any_zigzag |= Prepared<kType>(elem, kZigzag);
   });
-  const auto bytes = std::max<uint32_t>(
-      1, (static_cast<uint32_t>(std::bit_width(any)) + 7) / 8);
-  const Sample<kType> sample(src, elems, kWidth - bytes);
+  const uint32_t zigzag = any >> (8 * kWidth - 1) != 0 ? kZigzag : 0;
+  const uint64_t bits = zigzag != 0 ? any_zigzag : any;
+  const uint32_t bytes = std::max<uint32_t>(
+      1, (static_cast<uint32_t>(std::bit_width(bits)) + 7) / 8);
+  const uint32_t turn = zigzag | (kWidth - bytes);
+  const Sample<kType> sample(src, elems, turn);
   uint64_t cost;
   const Model model = MakeModel(sample.counts, SampleElems(elems), &cost);
-  if (model.freqs[kEscape] <= kNoiseFreq || bytes == kWidth) {
-    return kWidth - bytes;
-  }
-  return kWidth - bytes - 1;
+  if (model.freqs[kEscape] <= kNoiseFreq || bytes == kWidth) return turn;
+  return turn - 1;
 }
 
 bool IsWorth(const EncodePlan& plan, PlaneType type, uint32_t elems) {
@@ -97,10 +109,10 @@ template <PlaneType kType>
 EncodePlan Plan(const std::byte* src, uint32_t elems, uint8_t shift) {
   EncodePlan plan;
   if constexpr (TraitsOf(kType).is_integer) {
-    plan.rotate = RotationOf<kType>(src, elems);
+    plan.turn = TurnOf<kType>(src, elems);
   }
-  plan.first = Prepared<kType>(LoadElem<kType>(src, 0), plan.rotate);
-  const Sample<kType> sample(src, elems, plan.rotate);
+  plan.first = Prepared<kType>(LoadElem<kType>(src, 0), plan.turn);
+  const Sample<kType> sample(src, elems, plan.turn);
   if (!sample.has_symbols) return plan;
   plan.flags = ConstFlags<kType>(sample.differing);
   uint64_t cost;
@@ -154,25 +166,6 @@ EncodePlan PlanChunk(const std::byte* src, PlaneType type, uint32_t elems,
 void Replan(uint8_t flags, PlaneType type, uint32_t elems, EncodePlan* plan) {
   plan->flags = flags;
   plan->worth = IsWorth(*plan, type, elems);
-}
-
-void WriteHead(const EncodePlan& plan, PlaneType type, uint8_t* coded) {
-  const PlaneTraits traits = TraitsOf(type);
-  std::memset(coded, 0, kPlaneHeaderBytes);
-  std::memcpy(coded + kSymbolsAt, plan.model.symbols, kRows);
-  std::memcpy(coded + kFreqsAt, plan.model.freqs, kRows);
-  for (uint32_t j = 0; j < traits.rows; ++j) {
-    if (!(plan.flags & (kPlaneRow0Const << j))) continue;
-    coded[kRowConstsAt + 2 * j] = static_cast<uint8_t>(plan.first >> 16 * j);
-    coded[kRowConstsAt + 2 * j + 1] =
-        static_cast<uint8_t>(plan.first >> (16 * j + 8));
-  }
-  if (plan.flags & kPlaneHeadConst) {
-    coded[kHeadConstAt] = static_cast<uint8_t>(
-        traits.is_integer ? plan.first >> 16 * traits.rows & 0xFF
-                          : plan.first >> (8 * traits.width - 1) & 1);
-  }
-  coded[kRotateAt] = static_cast<uint8_t>(plan.rotate);
 }
 
 }  // namespace caisson::plane

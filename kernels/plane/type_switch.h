@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "caisson/plane_chunk.h"
+#include "kernels/host_device.h"
 
 namespace caisson::plane {
 
@@ -16,7 +17,7 @@ struct TypeTag {
 
 // fn(TypeTag<type>()). REQUIRES: a type of the enumeration.
 template <typename Fn>
-decltype(auto) WithPlaneType(PlaneType type, Fn&& fn) {
+CAISSON_HOST_DEVICE decltype(auto) WithPlaneType(PlaneType type, Fn&& fn) {
   switch (type) {
     case PlaneType::kBytes:
       break;

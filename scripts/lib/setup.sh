@@ -7,8 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build_packages=(
   g++ cmake ninja-build pkg-config ccache libhwy-dev libdeflate-dev
   liburing-dev libgtest-dev libgmock-dev libfmt-dev nlohmann-json3-dev libcli11-dev
-  zlib1g-dev libprotobuf-dev protobuf-compiler libbenchmark-dev python3
-  python3-dev python3-venv)
+  zlib1g-dev libprotobuf-dev protobuf-compiler libbenchmark-dev libzstd-dev
+  liblz4-dev python3 python3-dev python3-venv)
 # ISA-L exists for these machines only.
 case $(uname -m) in
   x86_64 | aarch64) build_packages+=(libisal-dev) ;;

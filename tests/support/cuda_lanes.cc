@@ -9,6 +9,7 @@
 #include "kernels/cuda/crc32_column.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/tile.h"
+#include "tests/support/plane_lanes.h"
 
 namespace caisson {
 namespace {
@@ -174,14 +175,15 @@ Status Deflate(int, std::span<const DeflateJob>, Stream) {
 
 size_t DeflateBound(size_t) { return 0; }
 
-Status PlaneEncode(std::span<const PlaneEncodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes planes");
+Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace, Stream) {
+  return EncodePlanesByLanes(jobs);
 }
 
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
 
-Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes planes");
+Status PlaneDecode(Stores, std::span<const PlaneDecodeJob> jobs, Workspace,
+                   Stream) {
+  return DecodePlanesByLanes(jobs);
 }
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
@@ -197,19 +199,18 @@ Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
 }  // namespace
 
 const KernelTable& CudaLanes() {
-  static constexpr KernelTable kTable = {
-      .name = "cuda_lanes",
-      .transform = Transform,
-      .workspace_bytes = WorkspaceBytes,
-      .inflate = Inflate,
-      .deflate = Deflate,
-      .deflate_bound = DeflateBound,
-      .plane_encode = PlaneEncode,
-      .plane_encode_bytes = PlaneEncodeBytes,
-      .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes,
-      .encode_varints = EncodeVarints,
-      .decode_varints = DecodeVarints};
+  static constexpr KernelTable kTable = {.name = "cuda_lanes",
+                                         .transform = Transform,
+                                         .workspace_bytes = WorkspaceBytes,
+                                         .inflate = Inflate,
+                                         .deflate = Deflate,
+                                         .deflate_bound = DeflateBound,
+                                         .plane_encode = PlaneEncode,
+                                         .plane_encode_bytes = PlaneEncodeBytes,
+                                         .plane_decode = PlaneDecode,
+                                         .plane_decode_bytes = PlaneDecodeBytes,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   return kTable;
 }
 

@@ -316,19 +316,18 @@ Result<DeviceRuntime*> FakeDevices::Runtime() {
 }
 
 Result<const KernelTable*> FakeDevices::Kernels(Device device) {
-  static constexpr KernelTable kTable = {
-      .name = "fake",
-      .transform = Transform,
-      .workspace_bytes = WorkspaceBytes,
-      .inflate = Inflate,
-      .deflate = Deflate,
-      .deflate_bound = DeflateBound,
-      .plane_encode = PlaneEncode,
-      .plane_encode_bytes = PlaneEncodeBytes,
-      .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes,
-      .encode_varints = EncodeVarints,
-      .decode_varints = DecodeVarints};
+  static constexpr KernelTable kTable = {.name = "fake",
+                                         .transform = Transform,
+                                         .workspace_bytes = WorkspaceBytes,
+                                         .inflate = Inflate,
+                                         .deflate = Deflate,
+                                         .deflate_bound = DeflateBound,
+                                         .plane_encode = PlaneEncode,
+                                         .plane_encode_bytes = PlaneEncodeBytes,
+                                         .plane_decode = PlaneDecode,
+                                         .plane_decode_bytes = PlaneDecodeBytes,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   if (device.is_cpu()) return KernelsFor(device);
   if (!HasDevice(device)) {
     return Status::Unavailable("no device " + Name(device));

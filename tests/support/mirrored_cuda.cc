@@ -326,19 +326,18 @@ Status DecodeVarints(DType dtype, std::span<const VarintDecodeJob> jobs,
 }  // namespace
 
 Result<const KernelTable*> MirroredCuda() {
-  static constexpr KernelTable kTable = {
-      .name = "cuda",
-      .transform = Transform,
-      .workspace_bytes = WorkspaceBytes,
-      .inflate = Inflate,
-      .deflate = Deflate,
-      .deflate_bound = DeflateBound,
-      .plane_encode = PlaneEncode,
-      .plane_encode_bytes = PlaneEncodeBytes,
-      .plane_decode = PlaneDecode,
-      .plane_decode_bytes = PlaneDecodeBytes,
-      .encode_varints = EncodeVarints,
-      .decode_varints = DecodeVarints};
+  static constexpr KernelTable kTable = {.name = "cuda",
+                                         .transform = Transform,
+                                         .workspace_bytes = WorkspaceBytes,
+                                         .inflate = Inflate,
+                                         .deflate = Deflate,
+                                         .deflate_bound = DeflateBound,
+                                         .plane_encode = PlaneEncode,
+                                         .plane_encode_bytes = PlaneEncodeBytes,
+                                         .plane_decode = PlaneDecode,
+                                         .plane_decode_bytes = PlaneDecodeBytes,
+                                         .encode_varints = EncodeVarints,
+                                         .decode_varints = DecodeVarints};
   if (!SharedCuda().has_value()) return SharedCuda().error();
   return &kTable;
 }
