@@ -60,7 +60,7 @@ TEST_P(CompressedSaveTest, IsSmallerAndGivesTheStateBack) {
 TEST_P(CompressedSaveTest, EveryEngineMakesTheBytesOfTheWriter) {
   const State state = MixedState();
   const std::string expected = CompressedFile(state);
-  for (const size_t threads : {1, 2, 4}) {
+  for (const size_t threads : {1, 2, 4, 6}) {
     for (const size_t window :
          {size_t{4096}, size_t{64} << 10, size_t{1} << 20}) {
       EngineOptions options;
