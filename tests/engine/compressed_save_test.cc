@@ -50,7 +50,7 @@ TEST_P(CompressedSaveTest, IsSmallerAndGivesTheStateBack) {
   const auto loaded = reader->Load();
   ASSERT_THAT(loaded.status(), IsOk());
   // The profile is that of the file without compression.
-  EXPECT_EQ(FileOf(*loaded), plain);
+  EXPECT_TRUE(FileOf(*loaded) == plain);
   const auto verified = reader->Verify();
   ASSERT_THAT(verified.status(), IsOk());
   EXPECT_TRUE(verified->ok());
@@ -60,7 +60,7 @@ TEST_P(CompressedSaveTest, IsSmallerAndGivesTheStateBack) {
 TEST_P(CompressedSaveTest, EveryEngineMakesTheBytesOfTheWriter) {
   const State state = MixedState();
   const std::string expected = CompressedFile(state);
-  for (const size_t threads : {1, 2, 4}) {
+  for (const size_t threads : {1, 2, 4, 6}) {
     for (const size_t window :
          {size_t{4096}, size_t{64} << 10, size_t{1} << 20}) {
       EngineOptions options;
@@ -73,7 +73,8 @@ TEST_P(CompressedSaveTest, EveryEngineMakesTheBytesOfTheWriter) {
       save.compress = GetParam();
       const auto report = engine->Save(state, path_, save);
       ASSERT_THAT(report.status(), IsOk());
-      EXPECT_EQ(Content(path_), expected) << threads << " threads, " << window;
+      EXPECT_TRUE(Content(path_) == expected)
+          << threads << " threads, " << window;
       EXPECT_EQ(report->file_bytes, expected.size());
       EXPECT_GT(report->stages.encode, 0);
       AsyncOptions async;
@@ -85,7 +86,7 @@ TEST_P(CompressedSaveTest, EveryEngineMakesTheBytesOfTheWriter) {
       ASSERT_THAT(done.status(), IsOk());
       EXPECT_FALSE(done->compression.storages.empty());
       EXPECT_EQ(ticket->progress().bytes, expected.size());
-      EXPECT_EQ(Content(path_), expected);
+      EXPECT_TRUE(Content(path_) == expected);
     }
   }
 }
@@ -108,12 +109,12 @@ TEST_P(CompressedSaveTest, EveryLoadGivesTheSame) {
         load.map = map;
         const auto loaded = engine->Load(path_, load);
         ASSERT_THAT(loaded.status(), IsOk());
-        EXPECT_EQ(FileOf(*loaded), plain);
+        EXPECT_TRUE(FileOf(*loaded) == plain);
       }
       State target = MixedState(8);
       CAISSON_ASSERT_OK(engine->LoadInto(path_, target));
       target["step"] = int64_t{7};
-      EXPECT_EQ(FileOf(target), plain);
+      EXPECT_TRUE(FileOf(target) == plain);
       LoadReport report;
       const auto verified = engine->Verify(path_, {}, &report);
       ASSERT_THAT(verified.status(), IsOk());
@@ -137,12 +138,12 @@ TEST_P(CompressedSaveTest, CastsAsAnUncompressedFileDoes) {
   ASSERT_THAT(one_by_one.status(), IsOk());
   const auto first = one_by_one->Load(load);
   ASSERT_THAT(first.status(), IsOk());
-  EXPECT_EQ(FileOf(*first), FileOf(*expected));
+  EXPECT_TRUE(FileOf(*first) == FileOf(*expected));
   auto engine = Engine::Create();
   ASSERT_THAT(engine.status(), IsOk());
   const auto second = engine->Load(path_, load);
   ASSERT_THAT(second.status(), IsOk());
-  EXPECT_EQ(FileOf(*second), FileOf(*expected));
+  EXPECT_TRUE(FileOf(*second) == FileOf(*expected));
 }
 
 TEST_P(CompressedSaveTest, ASliceReadsItsChunksOnly) {
@@ -207,7 +208,7 @@ TEST_P(CompressedSaveTest, KeepsEveryProfile) {
     EXPECT_TRUE(reader->extra_records().empty());
     const auto loaded = reader->Load();
     ASSERT_THAT(loaded.status(), IsOk());
-    EXPECT_EQ(FileOf(*loaded), expected);
+    EXPECT_TRUE(FileOf(*loaded) == expected);
   }
 }
 
@@ -216,7 +217,7 @@ TEST_P(CompressedSaveTest, WhatDoesNotGetSmallerStaysAsItIs) {
   state["small"] = RandomTensor(DType::kFloat32, {1000}, 1);
   state["step"] = int64_t{1};
   // Nothing to compress: the same file as without.
-  EXPECT_EQ(CompressedFile(state), FileOf(state));
+  EXPECT_TRUE(CompressedFile(state) == FileOf(state));
 }
 
 TEST_P(CompressedSaveTest, TellsWhatItDid) {
@@ -317,13 +318,13 @@ TEST_P(CompressedSaveTest, CancelledItLeavesTheOldFile) {
     const auto done = ticket->Wait();
     if (done.has_value()) return;  // it was faster
     EXPECT_THAT(done.status(), StatusIs(StatusCode::kCancelled));
-    EXPECT_EQ(Content(path_), before);
+    EXPECT_TRUE(Content(path_) == before);
   }
 }
 
 TEST(CompressedAuto, ChoosesByRatesAndSaysWhich) {
   const ScratchDirectory scratch;
-  const std::string path = scratch / "model.pt";
+  const std::string path = scratch / "archive.pt";
   State state;
   state["w"] = NormalTensor(DType::kBFloat16, {1000, 1000}, 4);
   state["noise"] = RandomTensor(DType::kUInt8, {1000000}, 5);
@@ -341,7 +342,7 @@ TEST(CompressedAuto, ChoosesByRatesAndSaysWhich) {
   }
   const auto loaded = engine->Load(path);
   ASSERT_THAT(loaded.status(), IsOk());
-  EXPECT_EQ(FileOf(*loaded), FileOf(state));
+  EXPECT_TRUE(FileOf(*loaded) == FileOf(state));
   // A format without compression is written as it is.
   EXPECT_THAT(engine->Save(state, scratch / "m.safetensors", save).status(),
               IsOk());
@@ -382,7 +383,7 @@ TEST(CompressedRandom, StatesOfManyShapesComeBack) {
     ASSERT_THAT(engine->Save(state, path, save).status(), IsOk());
     const auto loaded = engine->Load(path);
     ASSERT_THAT(loaded.status(), IsOk()) << round;
-    ASSERT_EQ(FileOf(*loaded), FileOf(state)) << round;
+    ASSERT_TRUE(FileOf(*loaded) == FileOf(state)) << round;
     const auto verified = VerifyFile(path);
     ASSERT_THAT(verified.status(), IsOk());
     EXPECT_TRUE(verified->ok());

@@ -10,9 +10,10 @@
 namespace caisson {
 namespace {
 
-// A slot for each worker that encodes, and one for its chunk that waits to be
-// laid or copied.
-constexpr size_t kSlotsPerThread = 2;
+// For each worker that encodes, and for chunks that wait to be laid or copied,
+// so that nobody waits for a thread that the system lets wait. A slot takes
+// less than two chunks.
+constexpr size_t kSlotsPerThread = 8;
 
 bool Same(const TensorPiece& a, const TensorPiece& b) {
   return a.storage == b.storage && a.offset == b.offset && a.bytes == b.bytes &&

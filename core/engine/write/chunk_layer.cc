@@ -25,6 +25,10 @@ struct ChunkLayer::Lease {
 
 namespace {
 
+// So many workers encode more slowly than one thread copies, and to wake one of
+// them for a copy costs more than the copy.
+constexpr size_t kFewThreads = 4;
+
 // A place for up to `bytes` in `window`, which will hold bytes of `piece`.
 std::span<std::byte> TakePlace(WindowImage& window, size_t piece, size_t bytes,
                                uint32_t** crc) {
@@ -113,6 +117,10 @@ Status ChunkLayer::LayChunk(EncodeAhead::Slot* slot, size_t piece) {
     const auto dst = TakePlace(*window, piece, left.size(), &crc);
     const auto src = left.first(dst.size());
     left = left.subspan(dst.size());
+    if (workers_.threads() <= kFewThreads) {
+      *crc = Crc32Copy(0, src, dst.data());
+      continue;
+    }
     ++window->unfilled;
     workers_.Run([this, lease, window, crc, src, dst]() mutable {
       *crc = Crc32Copy(0, src, dst.data());

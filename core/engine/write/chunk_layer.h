@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lays encoded pieces into windows: takes their chunks in order as EncodeAhead
-// has them, gives each its place, and has a worker copy it there with the CRC
-// of what is stored in the same pass.
+// has them, gives each its place, and copies it there with the CRC of what is
+// stored in the same pass, or, where there are many workers, has one do it.
 //
 // Thread safety: one thread.
 #pragma once

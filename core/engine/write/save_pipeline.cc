@@ -328,8 +328,8 @@ class SavePipeline {
     Done(window);  // it is laid out
   }
 
-  // A window that was not laid out to its end, for want of which it is nobody's
-  // once its chunks were copied.
+  // After a failure chunks may still be copied into the window that was being
+  // laid out: it is waited for like the others, and dropped.
   void Abandon() {
     if (current_ == nullptr) return;
     current_->places.clear();
