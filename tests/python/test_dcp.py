@@ -277,17 +277,25 @@ def test_merge_and_ls(folder):
         caisson.dcp.merge(folder / "evil", folder / "y.pt")
 
 
-def test_the_command_line(folder):
+def test_the_command_line(folder, monkeypatch, capsys):
+    from caisson.__main__ import main
+
     def run(*args):
-        done = subprocess.run([sys.executable, "-m", "caisson", *args],
-                              capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout + done.stderr
+        monkeypatch.setattr(sys, "argv", ["caisson", *map(str, args)])
+        return main(), capsys.readouterr().out
 
     save_ours(folder / "c", 1)
     assert run("ls", folder / "c") == (0, "w float32 [64]\n")
     assert run("verify", folder / "c")[0] == 0
     assert run("convert", folder / "c", folder / "x.pt")[0] == 0
     assert run("ls", folder / "x.pt") == (0, "w float32 [64]\n")
+    (shard,) = (folder / "c").glob("__*.pt")
+    entry = next(e for e in caisson.ls(shard) if e["name"].startswith("w"))
+    data = bytearray(shard.read_bytes())
+    data[entry["offset"]] ^= 1
+    shard.write_bytes(data)
+    code, out = run("verify", folder / "c")
+    assert code == 1 and "DAMAGED" in out
     (folder / "c/caisson.json").write_text("{")
     assert run("verify", folder / "c")[0] == 2
 
