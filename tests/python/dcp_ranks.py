@@ -131,6 +131,15 @@ def pairs(rank, world, folder):
              storage_writer=CaissonWriter(folder / "mesh0"))
     dist.barrier()
     assert len(os.listdir(folder / "mesh0")) == world + 1
+    # Ranks that do not talk have a manifest each, and read their own.
+    for writer in (CaissonWriter(folder / "alone"),
+                   dcp.FileSystemWriter(folder / "stock_alone")):
+        dcp.save({"m": distribute_tensor(MATRIX, mesh, [Shard(0)])},
+                 storage_writer=writer, use_collectives=False)
+    for name in ("alone", "stock_alone"):
+        state = {"m": distribute_tensor(MATRIX * 0, mesh, [Shard(0)])}
+        dcp.load(state, storage_reader=CaissonReader(folder / name))
+        assert torch.equal(state["m"].full_tensor(), MATRIX)
     future = dcp.async_save({"m": distribute_tensor(MATRIX, mesh, [Shard(1)])},
                             storage_writer=CaissonWriter(folder / "later"))
     future.result()

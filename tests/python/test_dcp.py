@@ -205,6 +205,21 @@ def test_damage_of_ours_is_found(folder):
         load(folder, {"w": torch.zeros(64)})
 
 
+def test_a_save_removes_what_it_replaced(folder):
+    save_stock(folder, {"w": torch.zeros(64), "step": 0})
+    (folder / "mine.txt").touch()
+    (folder / "caisson.0.json").touch()
+    for value in (1, 2):
+        save_ours(folder, value)
+        names = sorted(path.name for path in folder.iterdir())
+        assert names[1:] == ["caisson.json", "mine.txt"] and len(names) == 3
+        assert load(folder, {"w": torch.zeros(64)})["w"][0] == value
+    alone = CaissonWriter(folder)
+    alone.set_up_storage_writer(True, rank=0, use_collectives=False)
+    with pytest.raises(caisson.InvalidArgumentError, match="together"):
+        alone.prepare_local_plan(dcp.SavePlan([]))
+
+
 def test_a_slice_reads_only_its_bytes(folder, monkeypatch):
     dcp.save({"w": torch.arange(1 << 16, dtype=torch.float32)},
              storage_writer=CaissonWriter(folder), no_dist=True)
