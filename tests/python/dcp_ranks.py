@@ -75,17 +75,21 @@ def specs(world):
     ])
 
 
+def place_of(shard):
+    return shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+
+
 def sharded(spec, source):
     tensor = sharded_tensor.zeros(spec, SIZE)
     for shard in tensor.local_shards():
-        at, count = shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+        at, count = place_of(shard)
         shard.tensor.copy_(source[at:at + count])
     return tensor
 
 
 def check_shards(tensor):
     for shard in tensor.local_shards():
-        at, count = shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+        at, count = place_of(shard)
         assert torch.equal(shard.tensor, WHOLE[at:at + count])
 
 

@@ -14,7 +14,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch.distributed.checkpoint as dcp  # noqa: E402
-from caisson.dcp import CaissonReader, CaissonWriter, _check, _stock  # noqa: E402
+from caisson.dcp import (  # noqa: E402
+    CaissonReader,
+    CaissonWriter,
+    _check,
+    _stock,
+)
 from torch.distributed.checkpoint import metadata as md  # noqa: E402
 
 RANKS = pathlib.Path(__file__).with_name("dcp_ranks.py")
@@ -260,8 +265,8 @@ def test_plug_in_survives_cached_plans_and_lazy_data(folder):
             super().resolve_data(item)
             return super().resolve_data(item)
 
-    state = {"w": torch.randn(3, 3).t()[1:], "z": torch.ones(2).to(torch.cfloat),
-             "o": {"a": [1, "x"]}}
+    state = {"w": torch.randn(3, 3).t()[1:],
+             "z": torch.ones(2).to(torch.cfloat), "o": {"a": [1, "x"]}}
     dcp.save(state, storage_writer=writer, planner=Planner(), no_dist=True)
     blank = {"w": torch.zeros(2, 3), "z": torch.zeros(2, dtype=torch.cfloat),
              "o": {"a": [0, ""]}}
