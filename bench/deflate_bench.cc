@@ -3,20 +3,28 @@
 // DEFLATE of 1 MiB of bf16 weights, N(0, 0.02), at level 1. The rate counts
 // bytes before encoding; the counter `stored` is the part of them that is left.
 // All decode the stream that libdeflate made.
+//
+// deflate_chunks: 16 MiB of them in chunks that join into one stream, as a save
+// deflates a record, by one thread and by all cores, beside ISA-L on one.
 #include <libdeflate.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/contest.h"
 #include "bench/isal.h"
 #include "bench/verbs.h"
+#include "core/formats/encoded_bound.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson::bench {
@@ -24,25 +32,33 @@ namespace {
 
 constexpr size_t kBytes = size_t{1} << 20;
 constexpr int kLevel = 1;
+constexpr size_t kManyBytes = size_t{16} << 20;
 
 using Bytes = std::vector<std::byte>;
 using In = std::span<const std::byte>;
 using Out = std::span<std::byte>;
 
+Bytes MakeWeights(size_t count) {
+  Bytes bytes(count);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 0.02F);
+  for (size_t i = 0; i < count; i += 2) {
+    const float weight = normal(random);
+    uint32_t bits;
+    std::memcpy(&bits, &weight, sizeof(bits));
+    const auto half = static_cast<uint16_t>(bits >> 16);
+    std::memcpy(&bytes[i], &half, sizeof(half));
+  }
+  return bytes;
+}
+
 const Bytes& Weights() {
-  static const Bytes weights = [] {
-    Bytes bytes(kBytes);
-    std::mt19937 random(1);
-    std::normal_distribution<float> normal(0, 0.02F);
-    for (size_t i = 0; i < kBytes; i += 2) {
-      const float weight = normal(random);
-      uint32_t bits;
-      std::memcpy(&bits, &weight, sizeof(bits));
-      const auto half = static_cast<uint16_t>(bits >> 16);
-      std::memcpy(&bytes[i], &half, sizeof(half));
-    }
-    return bytes;
-  }();
+  static const Bytes weights = MakeWeights(kBytes);
+  return weights;
+}
+
+const Bytes& ManyWeights() {
+  static const Bytes weights = MakeWeights(kManyBytes);
   return weights;
 }
 
@@ -151,9 +167,84 @@ Body InflateBy(bool (*inflate_by)(In, Out)) {
   };
 }
 
+// The chunks of ManyWeights(), each with its room.
+struct Chunk {
+  In src;
+  Bytes dst;
+  size_t stored = 0;
+};
+
+std::vector<Chunk> MakeChunks() {
+  std::vector<Chunk> chunks;
+  const KernelTable& kernels = **KernelsFor(Device::Cpu());
+  for (size_t at = 0; at < kManyBytes; at += kDeflateChunkBytes) {
+    const In src = In(ManyWeights()).subspan(at, kDeflateChunkBytes);
+    chunks.push_back({src, Bytes(kernels.deflate_bound(src.size()))});
+  }
+  return chunks;
+}
+
+Status DeflateChunks(std::span<Chunk> chunks, size_t threads) {
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
+  const auto work = [&] {
+    for (size_t i = next++; i < chunks.size(); i = next++) {
+      Chunk& chunk = chunks[i];
+      const DeflateJob job = {.src = chunk.src,
+                              .dst = chunk.dst,
+                              .stored = &chunk.stored,
+                              .ends = i + 1 == chunks.size()};
+      const auto kernels = KernelsFor(Device::Cpu());
+      if (!(*kernels)->deflate(kLevel, {&job, 1}, {}).ok()) failed = true;
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < threads; ++i) others.emplace_back(work);
+  work();
+  for (std::thread& thread : others) thread.join();
+  return failed ? Status::Corrupt("deflate failed") : Status::Ok();
+}
+
+Body DeflateChunksBy(size_t threads) {
+  return [=](benchmark::State& state) {
+    std::vector<Chunk> chunks = MakeChunks();
+    Measure(state, kManyBytes, [&] { return DeflateChunks(chunks, threads); });
+    Bytes stream;
+    for (const Chunk& chunk : chunks) {
+      stream.insert(stream.end(), chunk.dst.begin(),
+                    chunk.dst.begin() + static_cast<ptrdiff_t>(chunk.stored));
+    }
+    Bytes decoded(kManyBytes);
+    if (!LibdeflateInflate(stream, decoded) || decoded != ManyWeights()) {
+      Fail(state, Status::Corrupt("not what was encoded"));
+    }
+    state.counters["stored"] = static_cast<double>(stream.size()) / kManyBytes;
+  };
+}
+
+Body DeflateManyBy(size_t (*deflate_by)(In, Out)) {
+  return [=](benchmark::State& state) {
+    Bytes coded(kManyBytes + kManyBytes / 8);
+    size_t stored = 0;
+    Measure(state, kManyBytes, [&] {
+      stored = deflate_by(ManyWeights(), coded);
+      return stored > 0 ? Status::Ok() : Status::Corrupt("deflate failed");
+    });
+    state.counters["stored"] = static_cast<double>(stored) / kManyBytes;
+  };
+}
+
 }  // namespace
 
 void RegisterDeflate() {
+  const size_t cores = std::max(std::thread::hardware_concurrency(), 1U);
+  Register("deflate_chunks", "caisson", kManyBytes, DeflateChunksBy(1));
+  Register("deflate_chunks", "caisson-threads" + std::to_string(cores),
+           kManyBytes, DeflateChunksBy(cores));
+  if (const IsaL* const isal = FindIsaL(); isal != nullptr) {
+    Register("deflate_chunks", "isal", kManyBytes,
+             DeflateManyBy(isal->deflate));
+  }
   Register("deflate", "caisson", kBytes, DeflateBy(OurDeflate));
   Register("deflate", "libdeflate", kBytes, DeflateBy(LibdeflateDeflate));
   Register("deflate", "zlib", kBytes, DeflateBy(ZlibDeflate));

@@ -16,6 +16,8 @@ void AddLs(CLI::App& app, Action* action);
 void AddCat(CLI::App& app, Action* action);
 void AddVerify(CLI::App& app, Action* action);
 void AddConvert(CLI::App& app, Action* action);
+void AddPack(CLI::App& app, Action* action);
+void AddUnpack(CLI::App& app, Action* action);
 void AddDiff(CLI::App& app, Action* action);
 void AddBench(CLI::App& app, Action* action);
 void AddInfo(CLI::App& app, Action* action);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// caisson convert IN OUT: writes a file again.
+// caisson convert, pack, unpack IN OUT: write a file again.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -124,9 +124,9 @@ std::string DroppedText(const std::vector<std::string>& dropped,
                      NameList(dropped, kMostNames));
 }
 
-// The state with the casts that were asked for.
-Result<State> LoadCast(Engine& engine, const Reader& reader,
-                       const ConvertOptions& options, Progress& progress) {
+// The state in memory, with the casts that were asked for.
+Result<State> LoadAll(Engine& engine, const Reader& reader,
+                      const ConvertOptions& options, Progress& progress) {
   EngineProgress reading(progress, 0, reader.file_bytes(),
                          "reading " + options.in);
   LoadOptions load;
@@ -137,7 +137,61 @@ Result<State> LoadCast(Engine& engine, const Reader& reader,
   return state;
 }
 
-int RunConvert(const ConvertOptions& options) {
+// What became of the storages, by compression.
+std::string CompressionText(const SaveReport& report) {
+  if (report.compression.storages.empty()) return "";
+  std::map<Compression, uint64_t> counts;
+  for (const CompressionChoice& choice : report.compression.storages) {
+    ++counts[choice.compression];
+  }
+  std::string text;
+  for (const auto& [compression, count] : counts) {
+    text += fmt::format("{}{} {}", text.empty() ? "compression: " : ", ",
+                        Name(compression), Plural(count, "storage"));
+  }
+  text +=
+      fmt::format("; {} of tensors in a file of {}\n",
+                  ByteText(report.tensor_bytes), ByteText(report.file_bytes));
+  if (!report.compression.why.empty()) {
+    text += "chosen by: " + Printable(report.compression.why) + "\n";
+  }
+  if (counts.contains(Compression::kPlane)) {
+    text +=
+        "note: torch.load cannot read it; caisson unpack makes a file that "
+        "it can\n";
+  } else if (counts.contains(Compression::kDeflate)) {
+    text += "note: torch.load reads it with mmap=False only\n";
+  }
+  return text;
+}
+
+bool IsPacked(const Reader& reader) {
+  return std::ranges::any_of(reader.tensors(), [](const TensorInfo& tensor) {
+    return tensor.compression != Compression::kNone;
+  });
+}
+
+// What unpack will not give back of what pack takes.
+Result<std::string> PackWarning(const Reader& reader,
+                                const ConvertOptions& options) {
+  if (IsPacked(reader)) return std::string();
+  if (reader.format() == "safetensors") {
+    return std::string(
+        "note: packed as a PyTorch file; caisson unpack OUT NAME.safetensors "
+        "makes one of its tensors again\n");
+  }
+  const Result<bool> same = reader.Reproducible();
+  if (!same) return same.error();
+  if (*same) return std::string();
+  return fmt::format(
+      "note: {} is not laid out as torch.save does it: unpacking gives its "
+      "state, and not the same bytes\n",
+      Printable(options.in));
+}
+
+enum class Verb : uint8_t { kConvert, kPack, kUnpack };
+
+int RunConvert(const ConvertOptions& options, Verb verb) {
   const Stopwatch watch;
   const Result<Reader> reader = Engine::Open(options.in);
   if (!reader) return Fail(reader.error());
@@ -147,19 +201,25 @@ int RunConvert(const ConvertOptions& options) {
   if (const Status status = CheckExtras(*reader, options); !status.ok()) {
     return Fail(status);
   }
+  std::string done;
+  if (verb == Verb::kPack) {
+    const Result<std::string> warning = PackWarning(*reader, options);
+    if (!warning) return Fail(warning.error());
+    done += *warning;
+  }
 
-  // Every byte is read once and written once: at the same time, but for casts,
-  // which take the whole state in memory.
-  const bool streams = options.casts.empty();
+  // Every byte is read once and written once: at the same time, but for casts
+  // and compression, which take the whole state in memory.
+  const bool streams =
+      options.casts.empty() && options.compress == CompressMode::kNone;
   const uint64_t in_bytes = reader->file_bytes();
   Progress progress(streams ? in_bytes : 2 * in_bytes);
   // What torch.load would refuse is written again as it is, never run.
   constexpr bool kKeepUnknown = true;
   Result<State> state = streams ? reader->Outline(kKeepUnknown)
-                                : LoadCast(*engine, *reader, options, progress);
+                                : LoadAll(*engine, *reader, options, progress);
   if (!state) return Fail(state.error());
 
-  std::string done;
   if (!options.casts.empty()) {
     const Result<std::string> text = CastText(*reader, *state, options.in);
     if (!text) return Fail(text.error());
@@ -178,12 +238,14 @@ int RunConvert(const ConvertOptions& options) {
   save.profile = options.profile;
   save.format = options.format;
   save.format.drop = options.drop;
+  save.compress = options.compress;
   save.progress = writing.callback();
   if (streams) save.source = &*reader;
   const Result<SaveReport> report = engine->Save(*state, options.out, save);
   progress.Clear();
   if (!report) return Fail(report.error());
   done += DroppedText(report->dropped, options.out);
+  done += CompressionText(*report);
   Print(done);
   Print(fmt::format("{} -> {}: {}\n", Printable(options.in),
                     Printable(options.out),
@@ -199,7 +261,30 @@ void AddConvert(CLI::App& app, Action* action) {
       app.add_subcommand("convert", "Writes a file again, all bytes checked");
   AddConvertOptions(*command, options.get());
   command->callback([options, action] {
-    *action = [options] { return RunConvert(*options); };
+    *action = [options] { return RunConvert(*options, Verb::kConvert); };
+  });
+}
+
+void AddPack(CLI::App& app, Action* action) {
+  const auto options = std::make_shared<ConvertOptions>();
+  options->compress = CompressMode::kPlane;
+  CLI::App* command = app.add_subcommand(
+      "pack", "Compresses the tensors of a file: convert --compress plane");
+  AddInAndOut(*command, options.get());
+  command->callback([options, action] {
+    *action = [options] { return RunConvert(*options, Verb::kPack); };
+  });
+}
+
+void AddUnpack(CLI::App& app, Action* action) {
+  const auto options = std::make_shared<ConvertOptions>();
+  CLI::App* command = app.add_subcommand(
+      "unpack",
+      "Undoes pack, to the last byte for files of torch.save: convert "
+      "--compress none");
+  AddInAndOut(*command, options.get());
+  command->callback([options, action] {
+    *action = [options] { return RunConvert(*options, Verb::kUnpack); };
   });
 }
 

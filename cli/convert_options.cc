@@ -97,6 +97,21 @@ std::string TakeFormat(const std::string& text, FormatOptions* format) {
   return "";
 }
 
+std::string TakeCompress(const std::string& text, CompressMode* compress) {
+  if (text == "none") {
+    *compress = CompressMode::kNone;
+  } else if (text == "deflate") {
+    *compress = CompressMode::kDeflate;
+  } else if (text == "plane") {
+    *compress = CompressMode::kPlane;
+  } else if (text == "auto") {
+    *compress = CompressMode::kAuto;
+  } else {
+    return "expected none, deflate, plane or auto";
+  }
+  return "";
+}
+
 std::string TakeShardBytes(const std::string& text, FormatOptions* format) {
   const std::optional<uint64_t> bytes = ParseByteSize(text);
   if (!bytes || *bytes == 0) return "expected a size such as 5GB";
@@ -106,13 +121,17 @@ std::string TakeShardBytes(const std::string& text, FormatOptions* format) {
 
 }  // namespace
 
-void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
+void AddInAndOut(CLI::App& command, ConvertOptions* options) {
   command.add_option("IN", options->in, "the file to read")->required();
   command
       .add_option("OUT", options->out,
                   "the file to write; may be IN, which is then replaced as "
                   "a whole or not at all")
       ->required();
+}
+
+void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
+  AddInAndOut(command, options);
   AddRepeated(
       command, "--cast", "NAME_GLOB=DTYPE",
       "convert the floating tensors with such names in IN to bfloat16 (or "
@@ -140,6 +159,14 @@ void AddConvertOptions(CLI::App& command, ConvertOptions* options) {
               "minidb unless OUT ends with .pb (protodb) or .pbtxt (its text)",
               [options](const std::string& text) {
                 return TakeFormat(text, &options->format);
+              })
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  AddRepeated(command, "--compress", "none|deflate|plane|auto",
+              "PyTorch files: how tensors are compressed; torch.load reads "
+              "deflate with mmap=False only, and not plane; auto takes what is "
+              "fastest here",
+              [options](const std::string& text) {
+                return TakeCompress(text, &options->compress);
               })
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   AddRepeated(command, "--shard-size", "SIZE",

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/compression.h"
 #include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/reader.h"
@@ -24,13 +25,17 @@ struct ConvertOptions {
   std::string out;
   bool drop = false;
   FormatOptions format;  // its drop is not used
+  CompressMode compress = CompressMode::kNone;
   std::vector<Cast> casts;
   std::vector<KeyChange> renames;  // one after the other
   std::optional<Profile> profile;  // none: that of `in`
 };
 
-// Adds them to `command`, which fills *options, which must outlive it. A value
-// that makes no sense is an error of the command line.
+// Adds IN and OUT to `command`.
+void AddInAndOut(CLI::App& command, ConvertOptions* options);
+
+// Adds them all to `command`, which fills *options, which must outlive it. A
+// value that makes no sense is an error of the command line.
 void AddConvertOptions(CLI::App& command, ConvertOptions* options);
 
 }  // namespace caisson::cli

@@ -123,6 +123,21 @@ std::string TotalLine(const Reader& reader, const Sharing& sharing) {
                             ByteText(reader.file_bytes()));
 }
 
+// What the storage takes of what it is, in percent.
+double PercentOf(const TensorInfo& tensor) {
+  const uint64_t bytes = tensor.view.storage->region.bytes;
+  if (bytes == 0) return 100;
+  return 100 * static_cast<double>(tensor.stored_bytes) /
+         static_cast<double>(bytes);
+}
+
+// "none", "plane 66.4 %".
+std::string CompressionText(const TensorInfo& tensor) {
+  const std::string name(Name(tensor.compression));
+  if (tensor.compression == Compression::kNone) return name;
+  return fmt::format("{} {:.1f} %", name, PercentOf(tensor));
+}
+
 void PrintTensors(const Reader& reader, const Sharing& sharing) {
   Table<7> table(
       {"name", "dtype", "shape", "bytes", "storage", "compression", ""},
@@ -135,7 +150,7 @@ void PrintTensors(const Reader& reader, const Sharing& sharing) {
                fmt::format("[{}]", fmt::join(view.spec.shape, ", ")),
                ByteText(view.spec.bytes()),
                Abbreviated(tensor.record, kMostCharacters),
-               std::string(Name(tensor.compression)),
+               CompressionText(tensor),
                views > 1 ? fmt::format("shared by {}", views) : ""});
   }
   table.PrintRows();
@@ -186,6 +201,7 @@ Json TensorJson(const TensorInfo& tensor) {
   json["offset"] = tensor.offset;
   json["stored_bytes"] = tensor.stored_bytes;
   json["compression"] = std::string(Name(tensor.compression));
+  json["ratio"] = PercentOf(tensor) / 100;
   json["crc32"] = nullptr;
   if (tensor.crc32) json["crc32"] = fmt::format("{:08x}", *tensor.crc32);
   json["strides"] = view.strides;

@@ -32,6 +32,8 @@ int Run(int argc, char** argv) {
   AddCat(app, &action);
   AddVerify(app, &action);
   AddConvert(app, &action);
+  AddPack(app, &action);
+  AddUnpack(app, &action);
   AddDiff(app, &action);
   AddBench(app, &action);
   AddInfo(app, &action);

@@ -10,6 +10,15 @@ pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0.3)
 # libdeflate 1.14: DEFLATE of records held whole in memory.
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate>=1.14)
 
+# ISA-L 2.30: optional, DEFLATE at the speed of memory. x86-64 and arm64 only;
+# without it libdeflate does all of it.
+pkg_check_modules(isal QUIET IMPORTED_TARGET libisal>=2.30)
+set(CAISSON_HAVE_ISAL OFF)
+if(isal_FOUND)
+  set(CAISSON_HAVE_ISAL ON)
+endif()
+message(STATUS "Caisson: ISA-L ${CAISSON_HAVE_ISAL}")
+
 # nlohmann-json 3.11: the headers and indices of safetensors.
 find_package(nlohmann_json 3.11 REQUIRED)
 
@@ -40,16 +49,15 @@ if(CAISSON_TESTS)
   find_package(ZLIB REQUIRED)  # a peer for crc32
 endif()
 
-# Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. ISA-L exists
-# for x86-64 and arm64 only; without it its benchmarks are not there.
+# Benchmarks: Google Benchmark 1.7 and, as peers, zlib and ISA-L. Without the
+# latter its benchmarks are not there.
 set(CAISSON_HAVE_BENCH OFF)
 if(NOT CAISSON_BENCH STREQUAL OFF)
   find_package(benchmark 1.7 QUIET)
   find_package(ZLIB QUIET)
   if(benchmark_FOUND AND ZLIB_FOUND)
     set(CAISSON_HAVE_BENCH ON)
-    pkg_check_modules(isal QUIET IMPORTED_TARGET libisal>=2.30)
-    message(STATUS "Caisson: benchmarks ON, ISA-L found: ${isal_FOUND}")
+    message(STATUS "Caisson: benchmarks ON")
   elseif(CAISSON_BENCH STREQUAL ON)
     message(FATAL_ERROR
       "CAISSON_BENCH=ON, but Google Benchmark 1.7 or zlib was not found")

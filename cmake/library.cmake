@@ -16,6 +16,9 @@ target_include_directories(caisson PUBLIC
 target_compile_features(caisson PUBLIC cxx_std_20)
 target_link_libraries(caisson PRIVATE
   PkgConfig::hwy PkgConfig::libdeflate PkgConfig::protobuf Threads::Threads)
+if(CAISSON_HAVE_ISAL)
+  target_link_libraries(caisson PRIVATE PkgConfig::isal)
+endif()
 if(CAISSON_HAVE_URING)
   target_link_libraries(caisson PRIVATE PkgConfig::liburing)
 endif()

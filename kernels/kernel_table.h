@@ -68,17 +68,20 @@ struct Job {
   uint64_t* bad = nullptr;  // first integer out of range, else elems; or null
 };
 
-// One raw DEFLATE stream (RFC 1951) held whole in memory.
+// One raw DEFLATE stream (RFC 1951) held whole in memory, or a chunk of one.
 struct InflateJob {
   std::span<const std::byte> src;
   std::span<std::byte> dst;  // must be filled exactly
+  bool ends = true;          // false: src ends with a full flush
 };
 
-// Bytes to encode as one raw DEFLATE stream.
+// Bytes to encode as one raw DEFLATE stream, or as a chunk of one. Chunks that
+// do not end and one that does, back to back, are one stream.
 struct DeflateJob {
   std::span<const std::byte> src;
   std::span<std::byte> dst;  // of at least deflate_bound(src.size())
   size_t* stored = nullptr;  // how many bytes of dst the stream takes
+  bool ends = true;  // false: ends with a full flush, so that another follows
 };
 
 // What is wrong with a chunk of the plane codec. Of several faults the least is
@@ -152,7 +155,8 @@ struct KernelTable {
   size_t (*workspace_bytes)(const Step& step, std::span<const Job> jobs);
 
   // Decodes every job. kCorrupt, naming the job's index, if a stream is
-  // damaged, does not fill dst exactly, or does not end with its source.
+  // damaged, does not fill dst exactly, or does not end with its source, as a
+  // chunk that does not end may not.
   Status (*inflate)(std::span<const InflateJob> jobs, Stream stream);
 
   // Encodes every job; `level` from 1, fast, to 12, small.

@@ -19,6 +19,7 @@
 #include "caisson/engine.h"
 #include "core/base/byte_source.h"
 #include "core/device/staging_pool.h"
+#include "core/engine/codec/compression_choice.h"
 #include "core/engine/device/devices.h"
 #include "core/engine/machinery.h"
 #include "core/engine/read/read_task.h"
@@ -99,6 +100,10 @@ class Engine::Impl {
   Result<SaveReport> Save(const State& state, const std::string& path,
                           const SaveOptions& options, SourceStorages* source);
 
+  // What a save to `path` does to its tensors.
+  CompressionWish WishOf(const SaveOptions& options, const std::string& path,
+                         Priority priority);
+
   Result<SaveReport> Write(PartStream& parts, const std::string& path,
                            const SaveOptions& options, Priority priority,
                            SaveHooks hooks);
@@ -128,6 +133,9 @@ class Engine::Impl {
   std::shared_ptr<Ticket::Shared> last_;  // guarded by last_lock_
 
   std::unique_ptr<WorkerPool> closer_;  // of who has the turn
+
+  std::mutex rates_lock_;
+  std::map<std::string, double> disk_rates_;  // guarded by rates_lock_
 
   std::mutex direct_lock_;
   // By device and inode of the directory, whose names may change.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/engine/codec/disk_rate.h"
 #include "core/engine/engine_impl.h"
 #include "core/engine/read/parallel_reads.h"
 #include "core/engine/read/read_route.h"
@@ -61,6 +62,7 @@ void Add(const SaveReport& one, SaveReport* all) {
   all->stages.transfer += one.stages.transfer;
   all->stages.wait_memory += one.stages.wait_memory;
   all->stages.sync += one.stages.sync;
+  all->stages.encode += one.stages.encode;
   all->io = one.io;
   all->device.bytes += one.device.bytes;
   all->device.crc_device_bytes += one.device.crc_device_bytes;
@@ -151,6 +153,30 @@ Result<DeviceOrder> Engine::Impl::NoteStreams(const SaveOptions& options) {
   return DeviceOrder::Note(*runtime, options.streams);
 }
 
+CompressionWish Engine::Impl::WishOf(const SaveOptions& options,
+                                     const std::string& path,
+                                     Priority priority) {
+  CompressionWish wish;
+  wish.compress = options.compress;
+  wish.threads = ThreadsOf(options_, priority);
+  wish.disk_rate = [this, path, priority]() -> Result<double> {
+    const std::string directory = DirectoryOf(path);
+    {
+      const std::lock_guard hold(rates_lock_);
+      const auto known = disk_rates_.find(directory);
+      if (known != disk_rates_.end()) return known->second;
+    }
+    CAISSON_ASSIGN_OR_RETURN(const Machinery machinery, MachineryFor(priority));
+    CAISSON_ASSIGN_OR_RETURN(
+        const double rate,
+        ProbeDiskRate(directory, machinery.queue, options_.direct));
+    const std::lock_guard hold(rates_lock_);
+    disk_rates_[directory] = rate;
+    return rate;
+  };
+  return wish;
+}
+
 Result<SaveReport> Engine::Impl::Write(PartStream& parts,
                                        const std::string& path,
                                        const SaveOptions& options,
@@ -230,7 +256,8 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   const Stopwatch watch;
   // What the format refuses is refused before a file exists.
   CAISSON_ASSIGN_OR_RETURN(
-      SavePlan plan, PlanSave(state, path, options.profile, options.format));
+      SavePlan plan, PlanSave(state, path, options.profile, options.format,
+                              WishOf(options, path, Priority::kNormal)));
   TakeTurn(WhenBusy::kWait);
   const Turn turn(*this);
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder order, NoteStreams(options));
@@ -267,6 +294,7 @@ Result<SaveReport> Engine::Impl::WriteAll(const SavePlan& plan,
                                           std::string* failed) {
   SaveReport all;
   all.dropped = plan.dropped;
+  all.compression = plan.compression;
   for (const PlannedFile& file : plan.files) {
     SaveHooks of_file = hooks;
     of_file.written = [&](uint64_t bytes) {
@@ -360,7 +388,8 @@ Result<Ticket> Engine::Impl::SaveAsync(const State& state,
   if (!options.snapshot_on_device) places.storages.clear();
   CAISSON_ASSIGN_OR_RETURN(
       SavePlan plan,
-      PlanSave(state, path, options.save.profile, options.save.format));
+      PlanSave(state, path, options.save.profile, options.save.format,
+               WishOf(options.save, path, Priority::kBatch)));
   auto kept = std::make_shared<SavePlan>(std::move(plan));
   CAISSON_ASSIGN_OR_RETURN(DeviceOrder noted, NoteStreams(options.save));
   for (const Device device : places.devices) {

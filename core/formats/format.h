@@ -24,10 +24,18 @@
 
 namespace caisson {
 
+// What is known of a chunk of an encoded piece.
+struct ChunkFacts {
+  uint32_t stored_bytes = 0;
+  uint32_t crc32 = 0;  // before encoding
+};
+
 // What is known of a piece once its last byte was produced.
 struct PieceFacts {
-  uint32_t crc32 = 0;  // of the stored bytes before any encoding
+  uint32_t crc32 = 0;  // of the bytes as the file wants them, before encoding
   uint64_t stored_bytes = 0;
+  uint32_t stored_crc32 = 0;        // of an encoded piece: of its stored bytes
+  std::vector<ChunkFacts> chunks;   // of an encoded piece
   std::array<std::byte, 8> head{};  // the first stored bytes; zeros past them
 };
 
@@ -35,8 +43,8 @@ struct PieceFacts {
 struct Facts {
   uint64_t cursor = 0;  // the offset at which the part will lie
   // Of every TensorPiece and Measure given so far, in that order. The entry
-  // of a TensorPiece is final only inside DeferredLiteral::fill; that of a
-  // Measure at once.
+  // of a TensorPiece is final only inside DeferredLiteral::fill, but for its
+  // stored_bytes; that of a Measure at once.
   std::span<const PieceFacts> pieces;
 };
 
@@ -89,6 +97,10 @@ class PartStream {
 
   // The next part, or none at the end of the file.
   virtual Result<std::optional<Part>> Next(const Facts& facts) = 0;
+
+  // The encoded TensorPieces that Next() will give, in that order, so that they
+  // can be encoded before it is their turn. Asked for before the first Next().
+  virtual std::vector<TensorPiece> EncodedPieces() const { return {}; }
 
   // At least the bytes of the file, so that space can be reserved; 0 if that
   // is not known.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "caisson/dtype.h"
+#include "caisson/plane_chunk.h"
 #include "caisson/state.h"
 #include "caisson/tensor.h"
 #include "core/base/endian.h"
@@ -22,7 +23,7 @@ namespace caisson {
 enum class Encoding : uint8_t {
   kRaw,       // as in memory, up to byte order
   kDeflate,   // RFC 1951
-  kPlane,     // the plane codec; not decoded yet
+  kPlane,     // one chunk of the plane codec
   kVarint32,  // protobuf varints of 32-bit integers
   kVarint64,  // protobuf varints of 64-bit integers
   kNested,    // one serialised message per element
@@ -42,6 +43,8 @@ struct Piece {
   Encoding encoding = Encoding::kRaw;
   ByteOrder order = ByteOrder::kLittle;
   std::optional<uint32_t> crc32;  // of the decoded bytes in file byte order
+  bool ends = true;  // kDeflate: false for a chunk that others follow
+  PlaneChunk plane;  // kPlane
 };
 
 // One flat buffer of the file. Pieces are in order of first_elem and cover
@@ -50,6 +53,7 @@ struct StorageLayout {
   std::string record;           // its name in the file, for messages
   DType dtype = DType::kUInt8;  // in which pieces count and swap
   uint64_t bytes = 0;           // decoded
+  uint64_t index_bytes = 0;     // that the record has besides its pieces
   std::vector<Piece> pieces;
   StorageHandle handle;  // the storage in Layout::state, bytes not resident
 };

@@ -3,10 +3,10 @@
 // How fast this machine saves and loads, beside what it could do at best: each
 // stage has a ceiling that is measured in the same run, in turns with it.
 //
-// Data is random, files are fresh each time, memory was touched before unless
-// the name says otherwise, and what is read is not in the page cache. A rate is
-// in GB/s, 10^9 bytes a second, and the median over the rounds. Another program
-// that uses the disk or the cores shows in all of it.
+// Data is random weights, N(0, 0.02), files are fresh each time, memory was
+// touched before unless the name says otherwise, and what is read is not in the
+// page cache. A rate is in GB/s, 10^9 bytes a second, and the median over the
+// rounds. Another program that uses the disk or the cores shows in all of it.
 //
 // Ceilings:
 //   memcpy             by as many threads as an Engine uses
@@ -27,6 +27,10 @@
 //                      comes slowly, as on many virtual machines, see
 //                      first_touch
 //   verify             Engine::Verify, cold
+//   save_plane         Engine::Save with CompressMode::kPlane, fsynced; its
+//   rate is
+//                      of the bytes before, and may be above that of the disk
+//   load_plane         Engine::LoadInto of that file, cold; likewise
 //   crc32              Crc32 on one thread
 //   copy_crc32         Crc32Copy on one thread; beats a memcpy that does not
 //                      go past the caches

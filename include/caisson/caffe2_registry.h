@@ -75,6 +75,12 @@ struct BlobSerializationOptions {
   std::string blob_name_regex;  // that must match the whole name; empty: all
   int64_t chunk_size = 0;       // elements; 0: a million; -1: all in one
   FloatFormat float_format = FloatFormat::kDefault;
+
+  // Caffe2's flags: types of 1 and 2 bytes as bytes rather than as varints, all
+  // of them (caffe2_serialize_using_bytes_as_holder) or float16 alone
+  // (caffe2_serialize_fp16_as_bytes).
+  bool bytes_as_holder = false;
+  bool fp16_as_bytes = false;
 };
 
 class BlobSerializerBase {

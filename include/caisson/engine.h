@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/compression.h"
 #include "caisson/file_format.h"
 #include "caisson/memory.h"
 #include "caisson/profile.h"
@@ -81,6 +82,10 @@ struct SaveOptions {
 
   // Which kind of file. Default: what the path's suffix says.
   FormatOptions format = {};
+
+  // Whether tensors are compressed, in PyTorch files only. Those of devices
+  // come to the host as they are, and are encoded there.
+  CompressMode compress = CompressMode::kNone;
 
   // Whether file and directory are on the device when the save is done.
   // Without, the result survives a killed process, and may be lost or empty

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "caisson/adapter.h"
+#include "caisson/compression.h"
 #include "caisson/dtype.h"
 #include "caisson/memory.h"
 #include "caisson/state.h"
@@ -25,12 +26,6 @@
 #include "caisson/tensor.h"
 
 namespace caisson {
-
-// How a tensor's bytes are stored.
-enum class Compression : uint8_t { kNone, kDeflate, kPlane };
-
-// "none", "deflate" or "plane".
-std::string_view Name(Compression compression);
 
 // A tensor of a file.
 struct TensorInfo {
@@ -245,6 +240,13 @@ class Reader {
   // or that only the file has, kUnsupported for a quantised one; afterwards
   // those of Read.
   Status LoadInto(State& state, const LoadIntoOptions& options = {}) const;
+
+  // Whether writing the state, uncompressed and in its own profile, gives this
+  // file again, byte for byte. Only a PyTorch file can be that, and
+  // torch.save's are. Reads all but the payload; believes its CRCs.
+  //
+  // Errors: kIo, and kCorrupt for a file that changes meanwhile.
+  Result<bool> Reproducible() const;
 
   // Reads every record and reports all damage, not the first. An error only
   // if reading itself fails.

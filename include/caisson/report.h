@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "caisson/compression.h"
+
 namespace caisson {
 
 // What a save did with devices.
@@ -37,6 +39,7 @@ struct StageTimes {
   double transfer = 0;     // of all transfers together, from submit to done
   double wait_memory = 0;  // the layout had no free window
   double sync = 0;         // until the device had everything
+  double encode = 0;       // of all threads together, compressing
 };
 
 struct SaveReport {
@@ -50,6 +53,7 @@ struct SaveReport {
   // What FormatOptions::drop left out: "'step': an int".
   std::vector<std::string> dropped;
   DeviceSaveReport device;
+  CompressionReport compression;  // of SaveOptions::compress
 };
 
 // Where the time of a load went, in seconds. Transfers and copies run at the

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "caisson/compression.h"
 #include "caisson/file_format.h"
 #include "caisson/profile.h"
 #include "caisson/state.h"
@@ -32,6 +33,9 @@ struct WriteOptions {
 
   // Which kind of file. Default: what the path's suffix says.
   FormatOptions format = {};
+
+  // Whether tensors are compressed, in PyTorch files only; on this thread.
+  CompressMode compress = CompressMode::kNone;
 
   // Whether the file and its directory are synced before Write() returns.
   // Without, the result survives a killed process, and may be lost or empty
@@ -49,6 +53,8 @@ struct WriteReport {
 
   // What FormatOptions::drop left out: "'step': an int".
   std::vector<std::string> dropped;
+
+  CompressionReport compression;  // of WriteOptions::compress
 };
 
 class Writer {

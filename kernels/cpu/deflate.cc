@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encodes DEFLATE streams held whole in memory, by libdeflate.
+// Encodes DEFLATE streams held whole in memory, by libdeflate, and chunks of
+// streams: deflate_chunk.
 #include <libdeflate.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
 #include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/deflate_chunk.h"
 
 namespace caisson::cpu {
 namespace {
@@ -21,18 +24,27 @@ struct FreeCompressor {
 
 // For a null compressor libdeflate gives the bound of every level.
 size_t DeflateBound(size_t bytes) {
-  return libdeflate_deflate_compress_bound(nullptr, bytes);
+  return std::max(libdeflate_deflate_compress_bound(nullptr, bytes),
+                  DeflateChunkBound(bytes));
 }
 
 Status Deflate(int level, std::span<const DeflateJob> jobs, Stream) {
-  const std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor(
-      libdeflate_alloc_compressor(level));
-  if (compressor == nullptr) {
-    return Status::OutOfMemory("no memory for a deflate compressor of level " +
-                               std::to_string(level));
-  }
+  std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor;
   for (size_t i = 0; i < jobs.size(); ++i) {
     const DeflateJob& job = jobs[i];
+    if (!job.ends) {
+      const Status chunk = DeflateChunk(level, job);
+      if (!chunk.ok()) return chunk.WithContext("job " + std::to_string(i));
+      continue;
+    }
+    if (compressor == nullptr) {
+      compressor.reset(libdeflate_alloc_compressor(level));
+    }
+    if (compressor == nullptr) {
+      return Status::OutOfMemory(
+          "no memory for a deflate compressor of level " +
+          std::to_string(level));
+    }
     const std::byte none{};
     const std::byte* src = job.src.empty() ? &none : job.src.data();
     *job.stored = libdeflate_deflate_compress(

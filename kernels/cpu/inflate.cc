@@ -3,7 +3,11 @@
 // DEFLATE streams held whole in memory, by libdeflate.
 #include <libdeflate.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "kernels/cpu/cpu_kernels.h"
@@ -18,6 +22,9 @@ struct FreeDecompressor {
 };
 
 std::string Bytes(size_t bytes) { return std::to_string(bytes) + " bytes"; }
+
+// The empty last block that a full flush leaves out: RFC 1951, 3.2.4.
+constexpr std::array<uint8_t, 5> kEnd = {1, 0, 0, 0xff, 0xff};
 
 Status InflateOne(libdeflate_decompressor* decompressor,
                   const InflateJob& job) {
@@ -49,6 +56,20 @@ Status InflateOne(libdeflate_decompressor* decompressor,
   return Status::Ok();
 }
 
+// libdeflate decodes whole streams only: a copy gets the end that it lacks.
+Status InflateChunk(libdeflate_decompressor* decompressor,
+                    const InflateJob& job) {
+  const size_t bytes = job.src.size() + kEnd.size();
+  const std::unique_ptr<std::byte[]> stream(new (std::nothrow)
+                                                std::byte[bytes]);
+  if (stream == nullptr) {
+    return Status::OutOfMemory("deflate: a chunk of " + Bytes(bytes));
+  }
+  std::ranges::copy(job.src, stream.get());
+  std::memcpy(stream.get() + job.src.size(), kEnd.data(), kEnd.size());
+  return InflateOne(decompressor, {{stream.get(), bytes}, job.dst});
+}
+
 }  // namespace
 
 Status Inflate(std::span<const InflateJob> jobs, Stream) {
@@ -58,7 +79,10 @@ Status Inflate(std::span<const InflateJob> jobs, Stream) {
     return Status::OutOfMemory("no memory for a deflate decompressor");
   }
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (Status status = InflateOne(decompressor.get(), jobs[i]); !status.ok()) {
+    const Status status = jobs[i].ends
+                              ? InflateOne(decompressor.get(), jobs[i])
+                              : InflateChunk(decompressor.get(), jobs[i]);
+    if (!status.ok()) {
       return status.WithContext("job " + std::to_string(i));
     }
   }

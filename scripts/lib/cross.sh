@@ -17,7 +17,8 @@ install_cross() {
   install_packages "${build_packages[@]}" "g++-$arch-linux-gnu" qemu-user
   for package in "${build_packages[@]}"; do
     case $package in
-      libbenchmark-dev | libisal-dev) ;;  # nothing is measured under QEMU
+      libbenchmark-dev) ;;  # nothing is measured under QEMU
+      libisal-dev) [ "$arch" != aarch64 ] || libraries+=("$package") ;;
       *-dev) libraries+=("$package") ;;
     esac
   done

@@ -9,7 +9,7 @@ build_packages=(
   liburing-dev libgtest-dev libgmock-dev libfmt-dev nlohmann-json3-dev libcli11-dev
   zlib1g-dev libprotobuf-dev protobuf-compiler libbenchmark-dev python3
   python3-dev python3-venv)
-# ISA-L, a peer of the benchmarks, exists for these machines only.
+# ISA-L exists for these machines only.
 case $(uname -m) in
   x86_64 | aarch64) build_packages+=(libisal-dev) ;;
 esac

@@ -6,8 +6,8 @@ import os
 
 from cli_case import CliTest
 
-STAGES = ["save", "load", "load_fresh", "verify", "crc32", "copy_crc32",
-          "save_async_staged"]
+STAGES = ["save", "load", "load_fresh", "verify", "save_plane", "load_plane",
+          "crc32", "copy_crc32", "save_async_staged"]
 SMALL = ("--size", "16MiB", "--rounds", "3")
 
 
@@ -19,8 +19,10 @@ class BenchTest(CliTest):
         self.assertLessEqual(rate["gbps"], rate["high"])
 
     def check_times(self, stage):
-        waits = {"save": {"wait_memory", "sync"}}
-        for name in ("load", "load_fresh", "verify"):
+        waits = {}
+        for name in ("save", "save_plane"):
+            waits[name] = {"wait_memory", "sync", "encode"}
+        for name in ("load", "load_fresh", "verify", "load_plane"):
             waits[name] = {"wait_disk", "wait_memory"}
         if stage["name"] not in waits:
             self.assertNotIn("seconds", stage)

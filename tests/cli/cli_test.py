@@ -19,18 +19,21 @@ import sys
 import unittest
 
 from bench_cases import BenchTest
+from caffe2_cases import Caffe2Test
 from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, command_line, run
 from convert_cases import ConvertTest
 from convert_edit_cases import ConvertEditTest
 from diff_cases import DiffTest
 from ls_cases import LsTest
+from pack_cases import PackTest
 from safetensors_cases import SafetensorsTest
 from verify_cases import VerifyTest
 
 __all__ = [
-    "BenchTest", "CatTest", "ConvertEditTest", "ConvertTest", "DiffTest",
-    "LsTest", "MainTest", "ProgressTest", "SafetensorsTest", "VerifyTest",
+    "BenchTest", "Caffe2Test", "CatTest", "ConvertEditTest", "ConvertTest",
+    "DiffTest", "LsTest", "MainTest", "PackTest", "ProgressTest",
+    "SafetensorsTest", "VerifyTest",
 ]
 
 

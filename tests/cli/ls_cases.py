@@ -157,7 +157,8 @@ class LsTest(CliTest):
             "name": "turned", "path": ["turned"], "dtype": "float32",
             "shape": [3, 2], "bytes": 24, "file": str(path), "storage": "data/0",
             "offset": data_offset(path, "data/0"), "stored_bytes": 24,
-            "compression": "none", "crc32": f"{crc:08x}", "strides": [1, 3],
+            "compression": "none", "ratio": 1, "crc32": f"{crc:08x}",
+            "strides": [1, 3],
             "storage_offset": 0, "requires_grad": False,
         })
         self.assertEqual(tensors["tied.0"]["path"], ["tied", 0])

@@ -22,7 +22,8 @@
 
 namespace caisson {
 
-// A way to write a checkpoint. The bytes are those of FileOf(state).
+// A way to write a checkpoint. The bytes are those of FileOf(state), or of its
+// packed file.
 struct Saver {
   std::string name;
   std::function<Status(FileSystem&, const State&, const std::string& path)>
@@ -48,7 +49,8 @@ inline Status SaveOnOneThread(FileSystem& files, const State& state,
 // An engine of its own with several threads, in windows of a page.
 inline Status SaveByEngine(FileSystem& files, const State& state,
                            const std::string& path, bool direct,
-                           bool asynchronous) {
+                           bool asynchronous,
+                           CompressMode compress = CompressMode::kNone) {
   EngineOptions options;
   options.window_bytes = 4096;
   options.pool_bytes = size_t{3} * 4096;
@@ -60,6 +62,7 @@ inline Status SaveByEngine(FileSystem& files, const State& state,
   AsyncOptions how;
   how.save.profile = state.profile;
   how.save.profile->prefix = "archive";
+  how.save.compress = compress;
   if (!asynchronous) return engine.Save(state, path, how.save).status();
   CAISSON_ASSIGN_OR_RETURN(const Ticket ticket,
                            engine.SaveAsync(state, path, how));
@@ -78,7 +81,12 @@ inline std::vector<Saver> Savers() {
            }},
           {"engine_direct", by_engine(true, false)},
           {"engine_buffered", by_engine(false, false)},
-          {"engine_async", by_engine(true, true)}};
+          {"engine_async", by_engine(true, true)},
+          {"engine_packed",
+           [](FileSystem& files, const State& state, const std::string& path) {
+             return SaveByEngine(files, state, path, /*direct=*/true,
+                                 /*asynchronous=*/false, CompressMode::kPlane);
+           }}};
 }
 
 // A checkpoint of `bytes` and some more, and its file. Two steps differ in
@@ -91,14 +99,19 @@ struct Sample {
     state["b"]["c"] =
         RandomTensor(DType::kUInt8, {bytes + 1000 * n}, 2 * step + 1);
     file = FileOf(state);
+    WriteOptions plane;
+    plane.compress = CompressMode::kPlane;
+    packed = FileOf(state, plane);
   }
   State state;
   std::string file;
+  std::string packed;
 };
 
 // Whether `path` holds exactly this checkpoint, and Verify agrees.
 inline bool HoldsWhole(const std::string& path, const Sample& sample) {
-  if (Content(path) != sample.file) return false;
+  const std::string content = Content(path);
+  if (content != sample.file && content != sample.packed) return false;
   const auto report = VerifyFile(path);
   return report.has_value() && report->ok() && report->unread.empty();
 }

@@ -330,6 +330,28 @@ TEST(DeviceLoad, ReadsSafetensorsWholeAndSharded) {
   }
 }
 
+// Floats go to the device as they are, varints by way of the host.
+TEST(DeviceLoad, ReadsTheChunksOfCaffe2) {
+  std::mt19937 random(10);
+  FakeDevices fake;
+  {
+    const State state = RandomState(random);
+    const ScratchDirectory scratch;
+    Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 3));
+    SaveOptions save = QuickSave();
+    save.format.drop = true;  // the step, and complex numbers
+    save.format.chunk_elems = 5000;
+    const std::string path = scratch / "m.minidb";
+    CAISSON_ASSERT_OK(engine.Save(state, path, save).status());
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State here, engine.Load(path));
+    LoadOptions options;
+    options.device = Device::Cuda(0);
+    CAISSON_ASSERT_OK_AND_ASSIGN(const State there, engine.Load(path, options));
+    EXPECT_EQ(GatheredThere(fake, there), Gathered(here));
+  }
+  ExpectClean(fake);
+}
+
 TEST(DeviceLoad, FindsDamageAndNamesIt) {
   FakeDevices fake;
   {

@@ -58,7 +58,8 @@ TEST(Measure, StagesStandBesideCeilingsOfTheSameRun) {
     ASSERT_NE(ceiling, nullptr) << stage.ceiling;
     EXPECT_EQ(stage.ceiling_gbps, ceiling->rate.gbps) << stage.name;
     const bool by_engine = stage.name.starts_with("load") ||
-                           stage.name == "save" || stage.name == "verify";
+                           stage.name == "save" || stage.name == "verify" ||
+                           stage.name == "save_plane";
     ASSERT_EQ(stage.times.empty(), !by_engine) << stage.name;
     EXPECT_EQ(stage.io.empty(), !by_engine) << stage.name;
     if (!by_engine) continue;
@@ -72,7 +73,8 @@ TEST(Measure, StagesStandBesideCeilingsOfTheSameRun) {
     }
   }
   EXPECT_THAT(names, ElementsAre("save", "load", "load_fresh", "verify",
-                                 "crc32", "copy_crc32", "save_async_staged"));
+                                 "save_plane", "load_plane", "crc32",
+                                 "copy_crc32", "save_async_staged"));
   EXPECT_THAT(scratch.Names(), IsEmpty());
 }
 
@@ -180,29 +182,34 @@ TEST(MeasureMemory, CopiesEveryByteWhateverTheShares) {
     for (const size_t bytes : {size_t{1}, size_t{2} << 20, size_t{5000001}}) {
       std::vector<std::byte> src(bytes);
       std::vector<std::byte> dst(bytes);
-      FillRandom(**workers, src);
+      FillWeights(**workers, DType::kBFloat16, 1, src);
       CopyInShares(**workers, src, dst);
       EXPECT_EQ(src, dst);
     }
   }
 }
 
-TEST(MeasureMemory, RandomBytesAreSpreadAndTheSameForAnyThreads) {
+TEST(MeasureMemory, WeightsAreSpreadAndTheSameForAnyThreads) {
   std::vector<std::vector<std::byte>> made;
   for (const size_t threads : {1, 3}) {
     const auto workers = WorkerPool::Create(threads, Priority::kNormal);
     ASSERT_THAT(workers.status(), IsOk());
     made.emplace_back(size_t{5} << 20);
-    FillRandom(**workers, made.back());
+    FillWeights(**workers, DType::kFloat32, 7, made.back());
   }
   EXPECT_EQ(made[0], made[1]);
-  std::vector<size_t> counts(256);
-  for (const std::byte byte : made[0]) ++counts[static_cast<size_t>(byte)];
-  const size_t expected = made[0].size() / 256;
-  for (const size_t count : counts) {
-    EXPECT_NEAR(static_cast<double>(count), static_cast<double>(expected),
-                0.05 * static_cast<double>(expected));
+  const size_t count = made[0].size() / sizeof(float);
+  double sum = 0;
+  double squares = 0;
+  for (size_t i = 0; i < count; ++i) {
+    float weight;
+    std::memcpy(&weight, &made[0][i * sizeof(weight)], sizeof(weight));
+    sum += weight;
+    squares += static_cast<double>(weight) * weight;
   }
+  const auto n = static_cast<double>(count);
+  EXPECT_NEAR(sum / n, 0, 1e-4);
+  EXPECT_NEAR(std::sqrt(squares / n), 0.02, 1e-4);
 }
 
 TEST(MeasureMemory, XorOfWordsSeesEveryByte) {

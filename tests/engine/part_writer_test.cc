@@ -128,9 +128,9 @@ TEST(PartWriter, RefusesPiecesThatItCannotProduce) {
       script.AddRaw(measured ? Part(Measure{bad}) : Part(bad));
       return WriteStatus(script);
     };
-    TensorPiece deflated = piece;
-    deflated.encoding = Encoding::kDeflate;
-    EXPECT_THAT(status_of(deflated), StatusIs(StatusCode::kUnsupported));
+    TensorPiece varint = piece;
+    varint.encoding = Encoding::kVarint32;
+    EXPECT_THAT(status_of(varint), StatusIs(StatusCode::kUnsupported));
     TensorPiece absent = piece;
     absent.storage = std::make_shared<Storage>();
     absent.storage->region.bytes = 16;

@@ -63,8 +63,9 @@ class DeviceStager {
   void Stage(std::span<std::byte> window, PlaceFills& fills,
              std::function<void()> done);
 
-  // Copies a few bytes to any memory of the host; waits for them.
+  // Copies bytes to any memory of the host; waits for them.
   Status Fetch(const std::byte* src, std::span<std::byte> dst) {
+    limit_.Take(dst.size(), setting_.stopped);
     return lanes_.CopyNow(dst.data(), src, dst.size());
   }
 

@@ -2,12 +2,13 @@
 //
 // Keeps a transfer below a rate, so that others on the same link are served.
 //
-// Thread safety: one thread.
+// Thread safety: all functions may be called on many threads at once.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 
 namespace caisson {
@@ -25,6 +26,7 @@ class RateLimit {
   template <class Stop>
   void Take(uint64_t bytes, const Stop& stop) {
     if (!limited()) return;
+    const std::lock_guard hold(lock_);  // who comes later waits for both
     constexpr std::chrono::milliseconds kLook{5};
     while (!stop()) {
       const Clock::time_point now = Clock::now();
@@ -43,6 +45,7 @@ class RateLimit {
   using Clock = std::chrono::steady_clock;
 
   const double bytes_per_second_;
+  std::mutex lock_;
   Clock::time_point next_ = Clock::now();  // when the bytes so far are paid for
 };
 

@@ -32,6 +32,9 @@ std::vector<Stage> AllStages() {
       // again may come faster than what it never had.
       {"load_fresh", {"raw_read", "memcpy"}},
       {"verify", {"raw_read"}},
+      // Of the bytes before they are encoded: they may beat the disk.
+      {"save_plane", {"raw_write"}},
+      {"load_plane", {"raw_read"}},
       {"crc32", {"memory_read_one_thread"}},
       {"copy_crc32", {"memcpy_one_thread"}},
       {"save_async_staged", {"memcpy_async"}},

@@ -34,19 +34,40 @@ void InShares(WorkerPool& workers, size_t bytes,
   }
 }
 
+// Of N(0, 0.02), nearly: the sum of four uniform numbers of 16 bits.
+float WeightOf(uint64_t word) {
+  constexpr float kMean = 4 * 32767.5F;
+  constexpr float kDeviation = 37837.2F;  // of the sum: 65536 / sqrt(3)
+  const auto sum = static_cast<float>((word & 0xffff) + (word >> 16 & 0xffff) +
+                                      (word >> 32 & 0xffff) + (word >> 48));
+  return (sum - kMean) * (0.02F / kDeviation);
+}
+
 }  // namespace
 
-void FillRandom(WorkerPool& workers, std::span<std::byte> bytes) {
+void FillWeights(WorkerPool& workers, DType dtype, uint64_t seed,
+                 std::span<std::byte> bytes) {
+  const size_t width = ByteWidth(dtype);
   InShares(workers, bytes.size(), [&](size_t, size_t begin, size_t size) {
     // splitmix64 (Steele, Lea, Flood 2014), from that offset of its stream on.
     constexpr uint64_t kStep = 0x9E3779B97F4A7C15;
-    uint64_t state = begin / sizeof(uint64_t) * kStep;
-    for (size_t at = begin; at < begin + size; at += sizeof(uint64_t)) {
+    uint64_t state = ((seed << 40) + begin / width) * kStep;
+    for (size_t at = begin; at + width <= begin + size; at += width) {
       uint64_t word = state += kStep;
       word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9;
       word = (word ^ word >> 27) * 0x94D049BB133111EB;
       word ^= word >> 31;
-      std::memcpy(&bytes[at], &word, std::min(sizeof(word), begin + size - at));
+      const float weight = WeightOf(word);
+      uint32_t bits;
+      std::memcpy(&bits, &weight, sizeof(bits));
+      // A bfloat16 is the upper half.
+      if (width == 2) bits >>= 16;
+      const auto half = static_cast<uint16_t>(bits);
+      if (width == 2) {
+        std::memcpy(&bytes[at], &half, sizeof(half));
+      } else {
+        std::memcpy(&bytes[at], &bits, sizeof(bits));
+      }
     }
   });
 }

@@ -9,13 +9,16 @@
 #include <cstdint>
 #include <span>
 
+#include "caisson/dtype.h"
 #include "caisson/status.h"
 #include "core/engine/worker_pool.h"
 
 namespace caisson {
 
-// Fills `bytes` with bits that no disk can compress, the same in every run.
-void FillRandom(WorkerPool& workers, std::span<std::byte> bytes);
+// Fills `bytes` with weights, N(0, 0.02), as bfloat16 or float32, by all
+// workers; the same in every run, others for another seed.
+void FillWeights(WorkerPool& workers, DType dtype, uint64_t seed,
+                 std::span<std::byte> bytes);
 
 // Copies in shares, one for each worker.
 //

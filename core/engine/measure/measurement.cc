@@ -18,7 +18,7 @@ namespace {
 
 // How often Time() and Tell() are called.
 constexpr uint64_t kMachineSteps = 7;      // each round
-constexpr uint64_t kStageSteps = 7;        // more with stages
+constexpr uint64_t kStageSteps = 9;        // more with stages
 constexpr uint64_t kStageSteadySteps = 1;  // before the rounds
 
 // A file's name in the directory, which is removed.
@@ -80,7 +80,12 @@ Status Measurement::Prepare() {
   CAISSON_ASSIGN_OR_RETURN(target_, MeasuredState::Create(options_.bytes));
   CAISSON_RETURN_IF_ERROR(TouchInShares(*workers_, source_->bytes()));
   CAISSON_RETURN_IF_ERROR(TouchInShares(*workers_, target_->bytes()));
-  FillRandom(*workers_, source_->bytes());
+  CAISSON_ASSIGN_OR_RETURN(const auto tensors, source_->state().Tensors());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorView& view = *tensors[i].view;
+    const Region& region = view.storage->region;
+    FillWeights(*workers_, view.spec.dtype, i, {region.data, region.bytes});
+  }
   return Status::Ok();
 }
 
@@ -167,12 +172,34 @@ Status Measurement::DiskRound(bool raw_first) {
   // The first of them meets a disk that is still discarding the files of the
   // round before.
   CAISSON_RETURN_IF_ERROR(raw_first ? write() : save());
+  if (with_stages_) CAISSON_RETURN_IF_ERROR(PlaneRound());
   CAISSON_RETURN_IF_ERROR(raw_first ? save() : write());
   raw.DropCache();
   CAISSON_RETURN_IF_ERROR(Time("raw_read", [&] {
     return raw.Read(*queue_, bytes, window, target_->bytes());
   }));
   return with_stages_ ? LoadStages(saved.path()) : Status::Ok();
+}
+
+// Between the raw write and the uncompressed save.
+Status Measurement::PlaneRound() {
+  const ScratchFile packed(options_.directory);
+  SaveOptions options;
+  options.compress = CompressMode::kPlane;
+  SaveReport saved;
+  CAISSON_RETURN_IF_ERROR(Time("save_plane", [&]() -> Status {
+    CAISSON_ASSIGN_OR_RETURN(
+        saved, engine_->Save(source_->state(), packed.path(), options));
+    return Status::Ok();
+  }));
+  Explain("save_plane", saved);
+  CAISSON_RETURN_IF_ERROR(DropFromCache(packed.path()));
+  LoadReport loaded;
+  CAISSON_RETURN_IF_ERROR(Time("load_plane", [&] {
+    return engine_->LoadInto(packed.path(), target_->state(), {}, {}, &loaded);
+  }));
+  Explain("load_plane", loaded);
+  return Status::Ok();
 }
 
 Status Measurement::LoadStages(const std::string& path) {
@@ -204,11 +231,10 @@ Status Measurement::LoadStages(const std::string& path) {
 
 void Measurement::Explain(std::string_view name, const SaveReport& report) {
   const StageTimes& stages = report.stages;
-  const NamedSeconds times[] = {{"total", report.seconds},
-                                {"copy", stages.copy},
-                                {"transfer", stages.transfer},
-                                {"wait_memory", stages.wait_memory},
-                                {"sync", stages.sync}};
+  const NamedSeconds times[] = {
+      {"total", report.seconds},     {"copy", stages.copy},
+      {"transfer", stages.transfer}, {"wait_memory", stages.wait_memory},
+      {"sync", stages.sync},         {"encode", stages.encode}};
   samples_.Explain(name, report.io, times);
 }
 

@@ -48,6 +48,7 @@ class Measurement {
   // Each runs one round of what it is named after.
   Status MemoryRound();
   Status DiskRound(bool raw_first);
+  Status PlaneRound();
   Status LoadStages(const std::string& path);
   Status AsyncRound(Engine& engine);
 

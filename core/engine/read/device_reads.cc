@@ -17,13 +17,17 @@ namespace {
 // How many tasks and reads each worker is given ahead.
 constexpr size_t kAheadPerThread = 4;
 
+// How much of a tensor that the host decodes is there at once: a multiple of
+// what chunks have.
+constexpr uint64_t kRunBytes = uint64_t{8} << 20;
+
 // The tasks of one device, and their windows.
 struct Share {
   Share(DeviceLoader& its_loader, std::vector<ReadTask> its_tasks,
         size_t window_bytes)
       : loader(its_loader),
         tasks(std::move(its_tasks)),
-        plan(tasks, window_bytes, &rest) {}
+        plan(tasks, window_bytes, ReadPlan::Encoded::kNo, &rest) {}
 
   DeviceLoader& loader;
   std::vector<ReadTask> tasks;
@@ -110,6 +114,10 @@ class DeviceRun {
 
   // What windows cannot cut: in host memory first.
   Status DoTask(const Share& share, ReadTask& task) {
+    if (task.kind == ReadTask::Kind::kWhole &&
+        task.storage->pieces.size() > 1) {
+      return DoRuns(share, task);
+    }
     CAISSON_ASSIGN_OR_RETURN(const Buffer host,
                              Buffer::Allocate(task.dst.size()));
     ReadTask here = task;
@@ -118,6 +126,26 @@ class DeviceRun {
     task.read = here.read;
     CAISSON_RETURN_IF_ERROR(here.status);
     return share.loader.Put(task.dst.data(), host.bytes());
+  }
+
+  // A record in chunks: some of them after the other, so that no tensor is
+  // whole in host memory.
+  Status DoRuns(const Share& share, ReadTask& task) {
+    const uint64_t bytes = task.storage->bytes;
+    CAISSON_ASSIGN_OR_RETURN(
+        const Buffer host,
+        Buffer::Allocate(std::min<uint64_t>(kRunBytes, bytes)));
+    for (uint64_t at = 0; at < bytes; at += kRunBytes) {
+      const auto run =
+          host.bytes().first(std::min<uint64_t>(kRunBytes, bytes - at));
+      CAISSON_ASSIGN_OR_RETURN(
+          const StorageRead read,
+          ReadStorage(source_, *task.storage, at, run, task.check));
+      task.read.checked = task.read.checked && read.checked;
+      task.read.file_bytes += read.file_bytes;
+      CAISSON_RETURN_IF_ERROR(share.loader.Put(task.dst.data() + at, run));
+    }
+    return Status::Ok();
   }
 
   bool Start(const ShareWindow& of) {

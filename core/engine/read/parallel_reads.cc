@@ -48,10 +48,12 @@ class ShareReader {
 
   Status Run(std::span<ReadPart> parts) {
     while (!parts.empty()) {
-      const bool alone = InPlace(parts[0]) || parts[0].bytes > kBlockBytes;
+      const bool large = parts[0].bytes > kBlockBytes;
+      const bool alone = InPlace(parts[0]) || large;
       const size_t count = alone ? 1 : Together(parts);
-      CAISSON_RETURN_IF_ERROR(alone ? ReadLarge(parts[0])
-                                    : ReadSmall(parts.first(count)));
+      CAISSON_RETURN_IF_ERROR(alone && parts[0].encoded == nullptr
+                                  ? ReadLarge(parts[0])
+                                  : ReadSmall(parts.first(count)));
       parts = parts.subspan(count);
     }
     return Status::Ok();
@@ -62,8 +64,8 @@ class ShareReader {
  private:
   // Whether its bytes can be read to where they belong.
   static bool InPlace(const ReadPart& part) {
-    return part.dst != nullptr && part.step.op != Op::kConvert &&
-           part.bytes >= kBlockBytes / 4;
+    return part.encoded == nullptr && part.dst != nullptr &&
+           part.step.op != Op::kConvert && part.bytes >= kBlockBytes / 4;
   }
 
   // How many of the first parts lie within one block.
@@ -84,7 +86,8 @@ class ShareReader {
     for (const ReadPart& part : parts) {
       end = std::max(end, part.offset + part.bytes);
     }
-    const std::span<std::byte> block = Scratch().first(end - offset);
+    // A chunk may be larger than a block.
+    const std::span<std::byte> block = Scratch(end - offset);
     CAISSON_RETURN_IF_ERROR(Read(offset, block));
     return Copy(block.data(), offset, parts);
   }
@@ -95,6 +98,7 @@ class ShareReader {
       ReadPart block = part;
       block.offset += at;
       block.bytes = std::min(kBlockBytes, part.bytes - at);
+      block.elems = block.bytes / ByteWidth(part.step.from);
       block.dst = dst;
       if (dst != nullptr) {
         dst +=
@@ -109,9 +113,8 @@ class ShareReader {
 
   Status ReadBlock(ReadPart& block) {
     const bool in_place = InPlace(block);
-    const std::span<std::byte> bytes = in_place
-                                           ? std::span(block.dst, block.bytes)
-                                           : Scratch().first(block.bytes);
+    const std::span<std::byte> bytes =
+        in_place ? std::span(block.dst, block.bytes) : Scratch(block.bytes);
     CAISSON_RETURN_IF_ERROR(Read(block.offset, bytes));
     if (in_place && block.step.op == Op::kCopy) {
       if (!block.sum) return Status::Ok();
@@ -131,16 +134,18 @@ class ShareReader {
                  [&] { return DrainParts(kernels_, image, offset, parts); });
   }
 
-  std::span<std::byte> Scratch() {
-    if (scratch_ == nullptr) {
-      scratch_ = std::make_unique_for_overwrite<std::byte[]>(kBlockBytes);
+  std::span<std::byte> Scratch(size_t bytes) {
+    if (bytes > scratch_bytes_) {
+      scratch_bytes_ = std::max(bytes, kBlockBytes);
+      scratch_ = std::make_unique_for_overwrite<std::byte[]>(scratch_bytes_);
     }
-    return {scratch_.get(), kBlockBytes};
+    return {scratch_.get(), bytes};
   }
 
   const ByteSource& source_;
   const KernelTable& kernels_;
   std::unique_ptr<std::byte[]> scratch_;
+  size_t scratch_bytes_ = 0;
   Work work_;
 };
 
@@ -177,7 +182,7 @@ class ReadRun {
         times_(times),
         plan_(tasks,
               direct == nullptr ? kShareBytes : machinery.pool.block_bytes(),
-              &rest_) {}
+              ReadPlan::Encoded::kYes, &rest_) {}
 
   Status Go() {
     for (const size_t i : rest_) {
@@ -319,7 +324,9 @@ class ReadRun {
   // Those of storages, without what lies between them.
   uint64_t BytesOf(const ReadWindow& window) {
     uint64_t bytes = 0;
-    for (const ReadPart& part : plan_.PartsOf(window)) bytes += part.bytes;
+    for (const ReadPart& part : plan_.PartsOf(window)) {
+      bytes += part.elems * ByteWidth(part.step.from);
+    }
     return bytes;
   }
 

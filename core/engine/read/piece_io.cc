@@ -10,6 +10,8 @@
 
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
+#include "core/engine/codec/piece_decoder.h"
+#include "kernels/inflate_blocks.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
@@ -17,6 +19,10 @@ namespace {
 
 // A block is read and then transformed while it still lies in L2.
 constexpr size_t kBlockBytes = size_t{256} << 10;
+
+// Streams that are longer are not read whole into memory where that can be
+// helped.
+constexpr uint64_t kLongBytes = uint64_t{4} << 20;
 
 using HostBytes = std::unique_ptr<std::byte[]>;
 
@@ -42,7 +48,8 @@ class BlockFinisher {
   BlockFinisher(const Piece& piece, DType dtype, CrcCheck check)
       : piece_(piece),
         dtype_(dtype),
-        compare_(check == CrcCheck::kOn && piece.crc32.has_value()),
+        compare_(check == CrcCheck::kOn && piece.crc32.has_value() &&
+                 !ChecksItself(piece)),
         swap_(piece.order != kNativeOrder && SwapWidth(dtype) > 1) {
     step_.op = swap_ ? Op::kByteSwap : Op::kCopy;
     step_.from = step_.to = swap_ ? dtype : DType::kUInt8;
@@ -65,7 +72,7 @@ class BlockFinisher {
   // Whether the CRC was compared.
   Result<bool> Compare(const ByteSource& source,
                        const std::string& what) const {
-    if (!compare_) return false;
+    if (!compare_) return ChecksItself(piece_);
     if (crc_ == *piece_.crc32) return true;
     return source.Corrupt(
         piece_.offset, what,
@@ -97,18 +104,41 @@ class BlockFinisher {
   uint32_t crc_ = 0;
 };
 
-Status Inflate(const ByteSource& source, const Piece& piece,
-               std::span<std::byte> dst, const std::string& what) {
+// What is wrong with the bytes of a piece, with their place.
+Status Placed(const ByteSource& source, const Piece& piece,
+              const std::string& what, const Status& status) {
+  if (status.code() != StatusCode::kCorrupt) return status;
+  return source.Corrupt(piece.offset, what, status.message());
+}
+
+// A long stream of another writer, read in blocks.
+Status InflateLong(const ByteSource& source, const Piece& piece,
+                   std::span<std::byte> dst, const std::string& what) {
+  CAISSON_ASSIGN_OR_RETURN(const HostBytes memory, Allocate(kBlockBytes, what));
+  uint64_t at = 0;
+  Status read;
+  const auto next = [&]() -> Result<std::span<const std::byte>> {
+    const std::span<std::byte> block(
+        memory.get(), std::min<uint64_t>(kBlockBytes, piece.stored_bytes - at));
+    read = source.ReadExact(piece.offset + at, block, what);
+    CAISSON_RETURN_IF_ERROR(read);
+    at += block.size();
+    return std::span<const std::byte>(block);
+  };
+  const Status status = InflateBlocks(next, dst);
+  return read.ok() ? Placed(source, piece, what, status) : read;
+}
+
+Status DecodeWhole(const ByteSource& source, const Piece& piece,
+                   std::span<std::byte> dst, const std::string& what) {
   CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
                            Allocate(piece.stored_bytes, what));
   const std::span<std::byte> src(stored.get(), piece.stored_bytes);
   CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
-  const InflateJob job = {src, dst};
-  const Status status = kernels->inflate(std::span(&job, 1), {});
-  if (status.code() != StatusCode::kCorrupt) return status;
-  return source.Corrupt(piece.offset, what, status.message());
+  return Placed(source, piece, what,
+                DecodePiece(*kernels, piece, src, dst, Stores::kCached));
 }
 
 Status DecodeVarints(const ByteSource& source, const Piece& piece, DType dtype,
@@ -128,17 +158,30 @@ Status DecodeVarints(const ByteSource& source, const Piece& piece, DType dtype,
 // All of an encoded piece. REQUIRES: it is not raw.
 Status Decode(const ByteSource& source, const Piece& piece, DType dtype,
               std::span<std::byte> dst, const std::string& what) {
-  if (piece.encoding == Encoding::kDeflate) {
-    return Inflate(source, piece, dst, what);
-  }
   if (IsVarints(piece.encoding)) {
     return DecodeVarints(source, piece, dtype, dst, what);
   }
-  return Status::Unsupported(source.name() + ": " + what +
-                             ": this build cannot decode its encoding");
+  if (!CanDecode(piece.encoding)) {
+    return Status::Unsupported(source.name() + ": " + what +
+                               ": this build cannot decode its encoding");
+  }
+  const bool in_blocks = piece.encoding == Encoding::kDeflate && piece.ends &&
+                         piece.stored_bytes > kLongBytes && CanInflateBlocks();
+  return in_blocks ? InflateLong(source, piece, dst, what)
+                   : DecodeWhole(source, piece, dst, what);
 }
 
 }  // namespace
+
+std::string PieceName(const StorageLayout& storage, size_t i) {
+  std::string name = "record '" + storage.record + "'";
+  const Encoding encoding = storage.pieces[i].encoding;
+  const bool chunk =
+      encoding == Encoding::kPlane ||
+      (encoding == Encoding::kDeflate && storage.pieces.size() > 1);
+  if (chunk) name += ", chunk " + std::to_string(i);
+  return name;
+}
 
 Result<bool> ReadPiece(const ByteSource& source, const Piece& piece,
                        DType dtype, std::span<std::byte> dst, CrcCheck check,

@@ -20,6 +20,9 @@ namespace caisson {
 // Whether a CRC is compared.
 enum class CrcCheck : bool { kOff, kOn };
 
+// What messages call piece `i` of a storage: "record 'data/3', chunk 5".
+std::string PieceName(const StorageLayout& storage, size_t i);
+
 // Fills dst with all of `piece`, in units of `dtype`. Returns whether its CRC
 // was compared, which takes CrcCheck::kOn and a piece that has one.
 //

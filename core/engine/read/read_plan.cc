@@ -2,11 +2,15 @@
 #include "core/engine/read/read_plan.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 
 #include "caisson/crc32.h"
 #include "core/base/endian.h"
+#include "core/base/status_macros.h"
+#include "core/engine/codec/piece_decoder.h"
 #include "core/engine/job_batch.h"
 #include "core/engine/read/record_chunks.h"
 #include "core/io/file_system.h"
@@ -17,6 +21,10 @@ namespace {
 // A gap of up to this is read too: a disk gives it sooner than it answers
 // another call.
 constexpr uint64_t kGapBytes = uint64_t{64} << 10;
+
+// Of an encoded piece, as stored and decoded: as much as each worker may take
+// for a moment.
+constexpr uint64_t kMostChunkBytes = uint64_t{4} << 20;
 
 // What a plan may read of a file that ends at `end`. Few storages share their
 // bytes; a directory in which all of them do would fill the memory with parts.
@@ -33,9 +41,19 @@ uint64_t AlignUp(uint64_t offset) {
   return AlignDown(offset + kDirectAlignment - 1);
 }
 
+uint64_t DecodedBytes(const ReadTask& task, const Piece& piece) {
+  return piece.elems * std::max<size_t>(ByteWidth(task.storage->dtype), 1);
+}
+
 // How the elements of a piece move; none if windows cannot cut it.
-std::optional<Step> StepFor(const ReadTask& task, const Piece& piece) {
-  if (piece.encoding != Encoding::kRaw) return std::nullopt;
+std::optional<Step> StepFor(const ReadTask& task, const Piece& piece,
+                            uint64_t most_encoded) {
+  const bool raw = piece.encoding == Encoding::kRaw;
+  if (!raw && !(CanDecode(piece.encoding) &&
+                std::max(piece.stored_bytes, DecodedBytes(task, piece)) <=
+                    most_encoded)) {
+    return std::nullopt;
+  }
   const DType dtype = task.storage->dtype;
   const bool swaps = piece.order != kNativeOrder && SwapWidth(dtype) > 1;
   Step step;
@@ -50,15 +68,52 @@ std::optional<Step> StepFor(const ReadTask& task, const Piece& piece) {
     step.from = step.to = dtype;
   }
   // Windows begin at multiples of an alignment that every width divides.
-  if (piece.offset % ByteWidth(step.from) != 0) return std::nullopt;
+  if (raw && piece.offset % ByteWidth(step.from) != 0) return std::nullopt;
   return step;
 }
 
-bool CanSplit(const ReadTask& task) {
+// Whether the CRC of its bytes is to be taken and compared.
+bool Sums(const ReadTask& task, const Piece& piece) {
+  return task.check == CrcCheck::kOn && piece.crc32.has_value() &&
+         !ChecksItself(piece);
+}
+
+bool CanSplit(const ReadTask& task, uint64_t most_encoded) {
   return task.kind != ReadTask::Kind::kView &&
          std::ranges::all_of(task.storage->pieces, [&](const Piece& piece) {
-           return StepFor(task, piece).has_value();
+           return StepFor(task, piece, most_encoded).has_value();
          });
+}
+
+// Decodes a part, whose stored bytes are `src`, into `dst` of `bytes`.
+Status Decode(const KernelTable& kernels, ReadPart& part,
+              std::span<const std::byte> src) {
+  const size_t bytes = part.elems * ByteWidth(part.step.from);
+  const bool in_place = part.dst != nullptr && part.step.op != Op::kConvert;
+  std::unique_ptr<std::byte[]> scratch;
+  if (!in_place) {
+    scratch.reset(new (std::nothrow) std::byte[bytes]);
+    if (scratch == nullptr) {
+      return Status::OutOfMemory("a chunk of " + std::to_string(bytes) +
+                                 " bytes");
+    }
+  }
+  std::byte* const decoded = in_place ? part.dst : scratch.get();
+  const bool moves = part.step.op != Op::kCopy && part.dst != nullptr;
+  const bool last = in_place && !moves && !part.sum;
+  part.status = DecodePiece(kernels, *part.encoded, src, {decoded, bytes},
+                            last ? Stores::kStreaming : Stores::kCached);
+  if (part.status.code() == StatusCode::kCorrupt) return Status::Ok();
+  CAISSON_RETURN_IF_ERROR(part.status);
+  if (!moves && !part.sum) return Status::Ok();
+  Job job;
+  job.src = decoded;
+  job.dst = moves ? part.dst : nullptr;
+  job.elems = moves ? part.elems : bytes;
+  job.crc = part.sum ? &part.crc : nullptr;
+  Step step = part.step;
+  if (!moves) step.op = Op::kCopy, step.from = step.to = DType::kUInt8;
+  return kernels.transform(step, std::span(&job, 1), {}, {});
 }
 
 }  // namespace
@@ -69,33 +124,42 @@ struct ReadPlan::Extent {
   const Piece* piece;
   Step step;
   bool sum;
-  uint64_t bytes;
+  uint64_t bytes;  // in the file
+  uint64_t elems;  // of Step::from
   std::byte* dst;
+
+  bool encoded() const { return piece->encoding != Encoding::kRaw; }
 };
 
 ReadPlan::ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
-                   std::vector<size_t>* rest) {
+                   Encoded encoded, std::vector<size_t>* rest) {
+  // A chunk lies in one window, which begins at its first block.
+  const uint64_t most_encoded =
+      encoded == Encoded::kYes && window_bytes > 2 * kDirectAlignment
+          ? std::min<uint64_t>(window_bytes - 2 * kDirectAlignment,
+                               kMostChunkBytes)
+          : 0;
   std::vector<Extent> extents;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const ReadTask& task = tasks[i];
-    if (!CanSplit(task)) {
+    if (!CanSplit(task, most_encoded)) {
       rest->push_back(i);
       continue;
     }
-    const size_t width = std::max<size_t>(ByteWidth(task.storage->dtype), 1);
     std::byte* dst = task.dst.data();
     for (const Piece& piece : task.storage->pieces) {
       Extent extent;
       extent.task = i;
       extent.piece = &piece;
-      extent.step = *StepFor(task, piece);
-      extent.sum = task.check == CrcCheck::kOn && piece.crc32.has_value();
-      extent.bytes = piece.elems * width;
+      extent.step = *StepFor(task, piece, most_encoded);
+      extent.sum = Sums(task, piece);
+      const uint64_t decoded = DecodedBytes(task, piece);
+      extent.bytes = extent.encoded() ? piece.stored_bytes : decoded;
+      extent.elems = decoded / ByteWidth(extent.step.from);
       extent.dst = dst;
       extents.push_back(extent);
       if (dst == nullptr) continue;
-      dst += extent.bytes / ByteWidth(extent.step.from) *
-             ByteWidth(extent.step.to);
+      dst += extent.elems * ByteWidth(extent.step.to);
     }
   }
   std::ranges::stable_sort(
@@ -121,9 +185,11 @@ void ReadPlan::Cut(const Extent& extent, size_t window_bytes) {
   uint64_t at = extent.piece->offset;
   const uint64_t end = at + extent.bytes;
   while (at < end) {
+    // What a window has to hold of it at the least.
+    const uint64_t least = extent.encoded() ? extent.bytes : 1;
     const bool fits =
         !windows_.empty() && at >= windows_.back().offset &&
-        at < windows_.back().offset + window_bytes &&
+        at + least <= windows_.back().offset + window_bytes &&
         at <= windows_.back().offset + windows_.back().bytes + kGapBytes;
     if (!fits) {
       windows_.push_back(
@@ -137,12 +203,15 @@ void ReadPlan::Cut(const Extent& extent, size_t window_bytes) {
     part.bytes =
         static_cast<size_t>(std::min(end, window.offset + window_bytes) - at);
     part.dst = dst;
+    part.encoded = extent.encoded() ? extent.piece : nullptr;
+    part.elems = extent.encoded() ? static_cast<size_t>(extent.elems)
+                                  : part.bytes / ByteWidth(part.step.from);
     parts_.push_back(part);
     ++window.parts;
     at += part.bytes;
     window.bytes = std::max<size_t>(window.bytes, AlignUp(at) - window.offset);
     if (dst == nullptr) continue;
-    dst += part.bytes / ByteWidth(part.step.from) * ByteWidth(part.step.to);
+    dst += part.elems * ByteWidth(part.step.to);
   }
   pieces_.push_back({extent.task, extent.piece, first_part, parts_.size()});
 }
@@ -153,33 +222,53 @@ void ReadPlan::Finish(const ByteSource& source, std::span<ReadTask> tasks) {
   for (const PlannedPiece& planned : pieces_) {
     ReadTask& task = tasks[planned.task];
     uint32_t crc = 0;
-    bool sum = task.check == CrcCheck::kOn && planned.piece->crc32.has_value();
+    const bool sum = Sums(task, *planned.piece);
+    const std::string what =
+        PieceName(*task.storage, planned.piece - task.storage->pieces.data());
     for (size_t i = planned.first_part; i < planned.end_part; ++i) {
       while (i >= windows_[window].first_part + windows_[window].parts) {
         ++window;
       }
       if (task.status.ok()) task.status = windows_[window].status;
+      if (task.status.ok() && !parts_[i].status.ok()) {
+        task.status = source.Corrupt(planned.piece->offset, what,
+                                     parts_[i].status.message());
+      }
       if (sum) crc = Crc32Combine(crc, parts_[i].crc, parts_[i].bytes);
     }
     task.read.file_bytes += planned.piece->stored_bytes;
-    task.read.checked = task.read.checked && sum;
+    task.read.checked =
+        task.read.checked && (sum || ChecksItself(*planned.piece));
     if (!task.status.ok() || !sum) continue;
-    const std::string what = "record '" + task.storage->record + "'";
     task.status = CompareCrc(source, *planned.piece, crc, what);
   }
 }
 
 Status DrainParts(const KernelTable& kernels, const std::byte* image,
                   uint64_t offset, std::span<ReadPart> parts) {
-  return TransformAll(kernels, parts, [&](ReadPart& part) {
-    Job job;
-    job.src = image + (part.offset - offset);
-    job.dst = part.dst;
-    job.elems = part.bytes / ByteWidth(part.step.from);
-    // A kernel wants something to do.
-    job.crc = part.sum || part.dst == nullptr ? &part.crc : nullptr;
-    return job;
-  });
+  while (!parts.empty()) {
+    if (parts[0].encoded != nullptr) {
+      CAISSON_RETURN_IF_ERROR(
+          Decode(kernels, parts[0],
+                 {image + (parts[0].offset - offset), parts[0].bytes}));
+      parts = parts.subspan(1);
+      continue;
+    }
+    size_t raw = 1;
+    while (raw < parts.size() && parts[raw].encoded == nullptr) ++raw;
+    CAISSON_RETURN_IF_ERROR(
+        TransformAll(kernels, parts.first(raw), [&](ReadPart& part) {
+          Job job;
+          job.src = image + (part.offset - offset);
+          job.dst = part.dst;
+          job.elems = part.elems;
+          // A kernel wants something to do.
+          job.crc = part.sum || part.dst == nullptr ? &part.crc : nullptr;
+          return job;
+        }));
+    parts = parts.subspan(raw);
+  }
+  return Status::Ok();
 }
 
 }  // namespace caisson

@@ -16,14 +16,17 @@
 
 namespace caisson {
 
-// A run of a piece within one window.
+// A run of a piece within one window, or all of one that is encoded.
 struct ReadPart {
   Step step;
-  bool sum = false;          // whether a CRC is wanted
-  uint32_t crc = 0;          // of these bytes
-  uint64_t offset = 0;       // in the file
-  size_t bytes = 0;          // there
-  std::byte* dst = nullptr;  // null: nothing is kept
+  const Piece* encoded = nullptr;  // null: it is raw
+  bool sum = false;                // whether a CRC is wanted
+  uint32_t crc = 0;                // of these bytes
+  uint64_t offset = 0;             // in the file
+  size_t bytes = 0;                // there
+  std::byte* dst = nullptr;        // null: nothing is kept
+  size_t elems = 0;                // of Step::from
+  Status status;                   // of an encoded one: what is wrong with it
 };
 
 struct ReadWindow {
@@ -36,10 +39,13 @@ struct ReadWindow {
 
 class ReadPlan {
  public:
+  // Whether encoded pieces may be parts of windows.
+  enum class Encoded : bool { kNo, kYes };
+
   // Of those `tasks` that can be split; `rest` gets the indices of the others,
   // and of those that would have the same bytes read more than a few times.
   // Windows have at most `window_bytes`, a multiple of the alignment.
-  ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
+  ReadPlan(std::span<ReadTask> tasks, size_t window_bytes, Encoded encoded,
            std::vector<size_t>* rest);
 
   std::span<ReadWindow> windows() { return windows_; }

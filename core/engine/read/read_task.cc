@@ -9,9 +9,10 @@ namespace {
 Result<StorageRead> CheckStorage(const ByteSource& source,
                                  const StorageLayout& storage) {
   StorageRead read;
-  for (const Piece& piece : storage.pieces) {
-    const auto checked = CheckPiece(source, piece, storage.dtype,
-                                    "record '" + storage.record + "'");
+  for (size_t i = 0; i < storage.pieces.size(); ++i) {
+    const Piece& piece = storage.pieces[i];
+    const auto checked =
+        CheckPiece(source, piece, storage.dtype, PieceName(storage, i));
     if (!checked) return checked.error();
     read.checked = read.checked && *checked;
     read.file_bytes += piece.stored_bytes;

@@ -2,10 +2,12 @@
 #include "caisson/reader.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "caisson/crc32.h"
 #include "core/base/state_clone.h"
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
@@ -28,6 +30,18 @@ Compression CompressionOf(const StorageLayout& storage) {
   }
 }
 
+// Of all pieces together; none if one has none.
+std::optional<uint32_t> CrcOf(const StorageLayout& storage) {
+  if (storage.pieces.empty()) return std::nullopt;
+  const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
+  uint32_t crc = 0;
+  for (const Piece& piece : storage.pieces) {
+    if (!piece.crc32) return std::nullopt;
+    crc = Crc32Combine(crc, *piece.crc32, piece.elems * width);
+  }
+  return crc;
+}
+
 TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage,
                   const std::vector<std::string>& sources) {
   TensorInfo info;
@@ -42,23 +56,12 @@ TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage,
     info.stored_bytes += piece.stored_bytes;
   }
   if (!storage.pieces.empty()) info.offset = storage.pieces.front().offset;
-  if (storage.pieces.size() == 1) info.crc32 = storage.pieces.front().crc32;
+  info.stored_bytes += storage.index_bytes;
+  info.crc32 = CrcOf(storage);
   return info;
 }
 
 }  // namespace
-
-std::string_view Name(Compression compression) {
-  switch (compression) {
-    case Compression::kNone:
-      return "none";
-    case Compression::kDeflate:
-      return "deflate";
-    case Compression::kPlane:
-      return "plane";
-  }
-  return "unknown";
-}
 
 Reader::Impl::Impl(OpenedFile opened)
     : source(std::move(opened.source)),

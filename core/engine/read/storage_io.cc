@@ -94,9 +94,8 @@ class ViewReader {
  private:
   // Whether a part of it takes decoding all of it.
   bool Encoded() const {
-    return std::ranges::any_of(storage_.pieces, [](const Piece& piece) {
-      return piece.encoding != Encoding::kRaw;
-    });
+    return storage_.pieces.size() == 1 &&
+           storage_.pieces.front().encoding != Encoding::kRaw;
   }
 
   // Whether to read the whole storage, which can then be checked: the view
@@ -116,7 +115,7 @@ class ViewReader {
   Status Load(uint64_t first, std::span<std::byte> dst) {
     CAISSON_ASSIGN_OR_RETURN(
         const StorageRead one,
-        ReadStorage(source_, storage_, first, dst, check_));
+        ReadStorage(source_, storage_, first, dst, check_, &decoded_));
     read_.checked = read_.checked && one.checked;
     read_.file_bytes += one.file_bytes;
     return Status::Ok();
@@ -201,6 +200,7 @@ class ViewReader {
   const DType dtype_;
   const size_t width_;
   const CrcCheck check_;
+  DecodedPiece decoded_;  // rows that follow each other share it
   Buffer scratch_;
   StorageRead read_;
 };
@@ -228,30 +228,50 @@ Result<uint64_t> ReadPart(const ByteSource& source, const Piece& piece,
   return to - from;
 }
 
-// All of an encoded piece, of which dst gets a part.
-Result<bool> DecodePart(const ByteSource& source, const Piece& piece,
-                        DType dtype, uint64_t offset, std::span<std::byte> dst,
-                        CrcCheck check, const std::string& what) {
+// All of an encoded piece, of which dst gets a part. Returns how many bytes
+// were read for it.
+Result<uint64_t> DecodePart(const ByteSource& source, const Piece& piece,
+                            DType dtype, uint64_t offset,
+                            std::span<std::byte> dst, CrcCheck check,
+                            const std::string& what, DecodedPiece& last) {
   const size_t width = std::max<size_t>(ByteWidth(dtype), 1);
-  CAISSON_ASSIGN_OR_RETURN(const Buffer whole,
-                           Buffer::Allocate(piece.elems * width));
-  CAISSON_ASSIGN_OR_RETURN(
-      const bool checked,
-      ReadPiece(source, piece, dtype, whole.bytes(), check, what));
-  std::ranges::copy(whole.bytes().subspan(offset, dst.size()), dst.begin());
-  return checked;
+  const size_t bytes = piece.elems * width;
+  uint64_t read = 0;
+  if (last.piece != &piece) {
+    last.piece = nullptr;
+    if (last.bytes.size() < bytes) {
+      CAISSON_ASSIGN_OR_RETURN(last.bytes, Buffer::Allocate(bytes));
+    }
+    CAISSON_ASSIGN_OR_RETURN(
+        last.checked, ReadPiece(source, piece, dtype,
+                                last.bytes.bytes().first(bytes), check, what));
+    last.piece = &piece;
+    read = piece.stored_bytes;
+  }
+  std::ranges::copy(last.bytes.bytes().subspan(offset, dst.size()),
+                    dst.begin());
+  return read;
 }
 
 }  // namespace
 
 Result<StorageRead> ReadStorage(const ByteSource& source,
                                 const StorageLayout& storage, uint64_t offset,
-                                std::span<std::byte> dst, CrcCheck check) {
-  const std::string what = "record '" + storage.record + "'";
+                                std::span<std::byte> dst, CrcCheck check,
+                                DecodedPiece* last) {
   const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
   const uint64_t end = offset + dst.size();
   StorageRead read;
-  for (const Piece& piece : storage.pieces) {
+  DecodedPiece own;
+  // Pieces before the first that has any of it are passed over.
+  const auto first = std::ranges::upper_bound(storage.pieces, offset / width,
+                                              {}, &Piece::first_elem);
+  const size_t begin =
+      first == storage.pieces.begin() ? 0 : first - storage.pieces.begin() - 1;
+  for (size_t i = begin; i < storage.pieces.size(); ++i) {
+    const Piece& piece = storage.pieces[i];
+    if (piece.first_elem * width >= end && !dst.empty()) break;
+    const std::string what = PieceName(storage, i);
     const uint64_t piece_first = piece.first_elem * width;
     const uint64_t piece_end = piece_first + piece.elems * width;
     const uint64_t from = std::max(offset, piece_first);
@@ -261,13 +281,17 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
     const auto part = dst.subspan(from - offset, to - from);
     bool checked = false;
     uint64_t file_bytes = piece.stored_bytes;
-    if (whole) {
+    const bool known = last != nullptr && last->piece == &piece;
+    if (whole && !known) {
       CAISSON_ASSIGN_OR_RETURN(
           checked, ReadPiece(source, piece, storage.dtype, part, check, what));
     } else if (piece.encoding != Encoding::kRaw) {
+      DecodedPiece& decoded = last != nullptr ? *last : own;
       CAISSON_ASSIGN_OR_RETURN(
-          checked, DecodePart(source, piece, storage.dtype, from - piece_first,
-                              part, check, what));
+          file_bytes,
+          DecodePart(source, piece, storage.dtype, from - piece_first, part,
+                     check, what, decoded));
+      checked = decoded.checked;
     } else {
       CAISSON_ASSIGN_OR_RETURN(
           file_bytes, ReadPart(source, piece, storage.dtype, from - piece_first,
@@ -283,14 +307,15 @@ Result<StorageRead> ReadStorageAs(const ByteSource& source,
                                   const StorageLayout& storage, DType from,
                                   DType to, std::span<std::byte> dst,
                                   CrcCheck check) {
-  const std::string what = "record '" + storage.record + "'";
   const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
   // What `units` of the storage take in dst.
   const auto converted = [&](uint64_t units) {
     return units * width / ByteWidth(from) * ByteWidth(to);
   };
   StorageRead read;
-  for (const Piece& piece : storage.pieces) {
+  for (size_t i = 0; i < storage.pieces.size(); ++i) {
+    const Piece& piece = storage.pieces[i];
+    const std::string what = PieceName(storage, i);
     const auto part =
         dst.subspan(converted(piece.first_elem), converted(piece.elems));
     CAISSON_ASSIGN_OR_RETURN(

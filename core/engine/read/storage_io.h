@@ -10,6 +10,7 @@
 
 #include "caisson/status.h"
 #include "core/base/byte_source.h"
+#include "core/device/buffer.h"
 #include "core/engine/read/piece_io.h"
 #include "core/formats/layout.h"
 
@@ -21,13 +22,23 @@ struct StorageRead {
   uint64_t file_bytes = 0;  // that were read for it
 };
 
+// An encoded piece that was decoded, of which more may be wanted.
+struct DecodedPiece {
+  const Piece* piece = nullptr;
+  Buffer bytes;
+  bool checked = false;
+};
+
 // Fills dst with the bytes [offset, offset + dst.size()) of the storage. They
-// are checked if the pieces are read whole, as encoded ones always are.
+// are checked if the pieces are read whole, as encoded ones always are; of
+// those only what has a part of the bytes is read. `last`, unless null, keeps
+// the piece that was decoded last.
 //
 // Errors: those of ReadPiece.
 Result<StorageRead> ReadStorage(const ByteSource& source,
                                 const StorageLayout& storage, uint64_t offset,
-                                std::span<std::byte> dst, CrcCheck check);
+                                std::span<std::byte> dst, CrcCheck check,
+                                DecodedPiece* last = nullptr);
 
 // Fills dst with all elements of the storage, which has them as `from`, as
 // `to`.

@@ -44,9 +44,9 @@ Result<std::optional<Part>> SourceParts::Next(const Facts& facts) {
     if (!ahead_) {
       if (ended_) return std::optional<Part>();
       cursor_ = facts.cursor;
-      for (; measured_ < origins_.size(); ++measured_) {
-        const Origin& origin = origins_[measured_];
-        if (origin.measured) combined_[measured_] = facts.pieces[origin.first];
+      for (; told_ < origins_.size(); ++told_) {
+        const Origin& origin = origins_[told_];
+        if (origin.told) combined_[told_] = facts.pieces[origin.first];
       }
       CAISSON_RETURN_IF_ERROR(StartBatch());
     }
@@ -124,10 +124,10 @@ Status SourceParts::Add(Part part, Batch& batch) {
 }
 
 Status SourceParts::AddPiece(TensorPiece piece, Batch& batch) {
-  origins_.push_back({pieces_, 0, nullptr, false});
+  const bool raw = piece.encoding == Encoding::kRaw;
+  origins_.push_back({pieces_, 0, nullptr, !raw});
   combined_.emplace_back();
   combined_.back().stored_bytes = piece.bytes;
-  const bool raw = piece.encoding == Encoding::kRaw;
   if (raw) cursor_ += piece.bytes;
   batch.barrier = !raw;
   const StorageLayout* const layout =

@@ -65,7 +65,7 @@ class SourceParts final : public PartStream {
     size_t first = 0;
     size_t count = 0;
     const StorageLayout* whole = nullptr;  // whose CRC they have together
-    bool measured = false;
+    bool told = false;  // something of it, before its turn comes
   };
 
   using Slab = std::shared_ptr<StagingPool::Block>;
@@ -106,7 +106,7 @@ class SourceParts final : public PartStream {
 
   size_t pieces_ = 0;            // that were given
   std::vector<Origin> origins_;  // of each piece and measure of parts_
-  size_t measured_ = 0;          // of origins_, those looked at for measures
+  size_t told_ = 0;  // of origins_, those looked at for what is told
   std::vector<PieceFacts> combined_;  // parallel to origins_
   size_t combined_count_ = 0;         // of those that are final
 

@@ -8,9 +8,11 @@
 
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
+#include "core/engine/codec/piece_encoder.h"
 #include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/window.h"
+#include "core/formats/encoded_bound.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
@@ -114,19 +116,48 @@ class PartWriter {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
     CAISSON_RETURN_IF_ERROR(CheckOnHost(piece));
     totals_.tensor_bytes += piece.bytes;
-    if (piece.encoding != Encoding::kRaw) {
+    if (IsVarints(piece.encoding)) {
       CAISSON_ASSIGN_OR_RETURN(
-          const PieceFacts facts,
+          PieceFacts facts,
           EncodePiece(kernels_, piece, BytesOf(piece),
                       [this](std::span<const std::byte> bytes) {
                         return cursor_.Put(bytes);
                       }));
-      facts_.push_back(facts);
+      facts_.push_back(std::move(facts));
       return Status::Ok();
     }
+    if (piece.encoding != Encoding::kRaw) return WriteEncoded(piece);
     PieceMover mover(piece, kernels_, cursor_);
     CAISSON_ASSIGN_OR_RETURN(const PieceFacts facts, mover.Run());
     facts_.push_back(facts);
+    return Status::Ok();
+  }
+
+  Status WriteEncoded(const TensorPiece& piece) {
+    PieceFacts facts;
+    uint64_t left = piece.bytes;
+    const auto put = [&](std::span<const std::byte> bytes) {
+      if (facts.stored_bytes < facts.head.size()) {
+        const auto have = static_cast<size_t>(facts.stored_bytes);
+        std::memcpy(&facts.head[have], bytes.data(),
+                    std::min(facts.head.size() - have, bytes.size()));
+      }
+      facts.stored_bytes += bytes.size();
+      facts.stored_crc32 = Crc32(facts.stored_crc32, bytes);
+      return cursor_.Put(bytes);
+    };
+    const uint64_t most = EncodedChunkBytes(piece.encoding, piece.dtype);
+    CAISSON_RETURN_IF_ERROR(EncodeAll(
+        piece, kernels_,
+        [&](const EncodedChunk& chunk) {
+          const uint64_t bytes = std::min(left, most);
+          left -= bytes;
+          facts.crc32 = Crc32Combine(facts.crc32, chunk.crc32, bytes);
+          facts.chunks.push_back(chunk.facts());
+          return put(chunk.bytes);
+        },
+        put));
+    facts_.push_back(std::move(facts));
     return Status::Ok();
   }
 
@@ -134,11 +165,13 @@ class PartWriter {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
     CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
     PieceFacts facts;
-    facts.stored_bytes = measure.piece.bytes;
-    if (measure.piece.encoding != Encoding::kRaw) {
+    if (IsVarints(measure.piece.encoding)) {
       CAISSON_ASSIGN_OR_RETURN(
           facts.stored_bytes,
           MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+    } else {
+      CAISSON_ASSIGN_OR_RETURN(facts.stored_bytes,
+                               MeasurePiece(measure.piece, kernels_));
     }
     facts_.push_back(facts);
     return Status::Ok();

@@ -22,6 +22,14 @@ size_t SaveFacts::AddPiece(const PieceFacts& facts) {
   return pieces_.size() - 1;
 }
 
+void SaveFacts::AddChunk(size_t piece, const ChunkFacts& chunk,
+                         uint64_t bytes) {
+  PieceFacts& facts = pieces_[piece];
+  facts.crc32 = Crc32Combine(facts.crc32, chunk.crc32, bytes);
+  facts.stored_bytes += chunk.stored_bytes;
+  facts.chunks.push_back(chunk);
+}
+
 size_t SaveFacts::AddUnit(std::span<const std::byte> unit) {
   units_.emplace_back(unit.begin(), unit.end());
   return units_.size() - 1;
@@ -47,6 +55,13 @@ Status SaveFacts::Take(const WindowImage& window) {
         CAISSON_RETURN_IF_ERROR(
             Fill(deferred_[event.index], event, window.offset, bytes));
         break;
+      case WindowEvent::Kind::kStored: {
+        PieceFacts& facts = pieces_[event.piece];
+        facts.stored_crc32 = Crc32Combine(
+            facts.stored_crc32, window.copies[event.index], bytes.size());
+        AddHead(event.piece, bytes);
+        break;
+      }
     }
   }
   return Status::Ok();
@@ -56,6 +71,11 @@ void SaveFacts::Add(size_t piece, uint32_t crc,
                     std::span<const std::byte> bytes) {
   PieceFacts& facts = pieces_[piece];
   facts.crc32 = Crc32Combine(facts.crc32, crc, bytes.size());
+  AddHead(piece, bytes);
+}
+
+void SaveFacts::AddHead(size_t piece, std::span<const std::byte> bytes) {
+  PieceFacts& facts = pieces_[piece];
   uint8_t& have = head_bytes_[piece];
   const size_t taken = std::min(facts.head.size() - have, bytes.size());
   std::memcpy(facts.head.data() + have, bytes.data(), taken);

@@ -27,6 +27,14 @@ class SaveFacts {
   // The same of one whose bytes were laid as literals.
   size_t AddPiece(const PieceFacts& facts);
 
+  // A chunk of an encoded piece, which has `bytes` before encoding.
+  void AddChunk(size_t piece, const ChunkFacts& chunk, uint64_t bytes);
+
+  // More that an encoded piece takes.
+  void AddStored(size_t piece, uint64_t bytes) {
+    pieces_[piece].stored_bytes += bytes;
+  }
+
   // An element that lies in two windows. Returns its index.
   size_t AddUnit(std::span<const std::byte> unit);
 
@@ -49,6 +57,7 @@ class SaveFacts {
   };
 
   void Add(size_t piece, uint32_t crc, std::span<const std::byte> bytes);
+  void AddHead(size_t piece, std::span<const std::byte> bytes);
   Status Fill(Deferred& deferred, const WindowEvent& event,
               uint64_t window_offset, std::span<std::byte> dst);
 

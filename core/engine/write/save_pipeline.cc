@@ -12,8 +12,10 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/arrivals.h"
+#include "core/engine/codec/piece_encoder.h"
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
+#include "core/engine/write/chunk_layer.h"
 #include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
@@ -44,12 +46,19 @@ class SavePipeline {
         hooks_(hooks),
         kernels_(kernels),
         stages_(*stages),
-        stagers_(machinery, hooks.devices, kernels, hooks.cancelled) {}
+        stagers_(machinery, hooks.devices, kernels, hooks.cancelled),
+        chunks_(machinery, kernels, hooks.devices, stagers_, facts_,
+                {[this] { return CurrentWindow(); },
+                 [this](WindowImage* window) { Done(window); }}) {}
 
   Result<PartTotals> Run() {
     Fail(LayAll());
     Drain();
-    if (hooks_.device_report != nullptr) stagers_.AddTo(*hooks_.device_report);
+    stages_.encode += chunks_.seconds();
+    if (hooks_.device_report != nullptr) {
+      stagers_.AddTo(*hooks_.device_report);
+      chunks_.AddTo(*hooks_.device_report);
+    }
     CAISSON_RETURN_IF_ERROR(failure_);
     CAISSON_RETURN_IF_ERROR(file_.Truncate(totals_.file_bytes));
     if (front_) CAISSON_RETURN_IF_ERROR(WriteFront());
@@ -62,6 +71,7 @@ class SavePipeline {
   // --- laying out -----------------------------------------------------------
 
   Status LayAll() {
+    chunks_.Announce(parts_.EncodedPieces());
     while (true) {
       CAISSON_ASSIGN_OR_RETURN(std::optional<Part> part, parts_.Next(Now()));
       if (!part) break;
@@ -84,7 +94,11 @@ class SavePipeline {
 
   Status Lay(const TensorPiece& piece) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(piece));
-    if (piece.encoding != Encoding::kRaw) return LayEncoded(piece);
+    if (IsVarints(piece.encoding)) return LayVarints(piece);
+    if (piece.encoding != Encoding::kRaw) {
+      totals_.tensor_bytes += piece.bytes;
+      return chunks_.Lay(piece);
+    }
     const PieceStep how = StepOf(piece);
     const Region region = RegionOf(piece);
     size_t place = 0;
@@ -154,9 +168,12 @@ class SavePipeline {
   Status Lay(const Measure& measure) {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
     uint64_t bytes = measure.piece.bytes;
-    if (measure.piece.encoding != Encoding::kRaw) {
+    if (IsVarints(measure.piece.encoding)) {
       CAISSON_ASSIGN_OR_RETURN(
           bytes, MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+    } else if (measure.piece.encoding != Encoding::kRaw) {
+      CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
+      CAISSON_ASSIGN_OR_RETURN(bytes, MeasurePiece(measure.piece, kernels_));
     }
     facts_.AddPiece(bytes);
     return Status::Ok();
@@ -187,7 +204,7 @@ class SavePipeline {
   }
 
   // By this thread: where its bytes lie is known only when they are there.
-  Status LayEncoded(const TensorPiece& piece) {
+  Status LayVarints(const TensorPiece& piece) {
     CAISSON_ASSIGN_OR_RETURN(
         const PieceFacts facts,
         EncodePiece(
@@ -274,6 +291,20 @@ class SavePipeline {
 
   size_t in_flight() const { return filling_.size() + writing_.size(); }
 
+  // The window that bytes go to, for chunks.
+  Result<WindowImage*> CurrentWindow() {
+    CAISSON_RETURN_IF_ERROR(TakeArrivals());
+    CAISSON_RETURN_IF_ERROR(NeedRoom());
+    return current_.get();
+  }
+
+  // One of those that fill the window is done.
+  void Done(WindowImage* window) {
+    if (--window->unfilled > 0) return;
+    window->held.clear();
+    arrivals_.Add({window, std::nullopt});
+  }
+
   // Gives the current window to a worker and to devices.
   void Dispatch() {
     WindowImage* const window = current_.get();
@@ -283,24 +314,26 @@ class SavePipeline {
     for (const PlaceFills& place : places) {
       if (!place.fills.empty()) ++window->unfilled;
     }
-    const bool literals_only = window->unfilled == 0;
-    if (literals_only) ++window->unfilled;
-    const auto done = [this, window] {
-      if (--window->unfilled > 0) return;
-      window->held.clear();
-      arrivals_.Add({window, std::nullopt});
-    };
-    // Who is last may be done with the window, and with it its places.
-    const size_t count = places.size();
-    for (size_t i = count; i-- > 1;) {
+    const auto done = [this, window] { Done(window); };
+    for (size_t i = 1; i < places.size(); ++i) {
       if (places[i].fills.empty()) continue;
       stagers_.At(i).Stage(window->block.bytes(), places[i], done);
     }
-    if (places[0].fills.empty() && !literals_only) return;
-    machinery_.workers.Run([this, window, done] {
-      FillWindow(kernels_, window->block.bytes(), window->places[0]);
-      done();
-    });
+    if (!places[0].fills.empty()) {
+      machinery_.workers.Run([this, window, done] {
+        FillWindow(kernels_, window->block.bytes(), window->places[0]);
+        done();
+      });
+    }
+    Done(window);  // it is laid out
+  }
+
+  // A window that was not laid out to its end, for want of which it is nobody's
+  // once its chunks were copied.
+  void Abandon() {
+    if (current_ == nullptr) return;
+    current_->places.clear();
+    Dispatch();
   }
 
   // Takes what has come, without waiting. Returns the first failure.
@@ -364,6 +397,7 @@ class SavePipeline {
 
   // Waits until nothing is in flight.
   void Drain() {
+    Abandon();
     bool staged = false;
     while (true) {
       static_cast<void>(TakeArrivals());
@@ -407,6 +441,7 @@ class SavePipeline {
   uint64_t written_ = 0;
   PartTotals totals_;
   DeviceStagers stagers_;  // ends first: it reports to arrivals_
+  ChunkLayer chunks_;      // before it even: it fetches by stagers_
 };
 
 }  // namespace

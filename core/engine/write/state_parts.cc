@@ -18,6 +18,7 @@
 #include "core/formats/safetensors/safetensors_writer.h"
 #include "core/formats/safetensors/shard_index.h"
 #include "core/formats/torch/torch_writer.h"
+#include "kernels/kernel_table.h"
 
 namespace caisson {
 
@@ -86,14 +87,28 @@ std::string LossText(const std::vector<std::string>& losses) {
 }
 
 Result<SavePlan> PlanTorchSave(const State& state, const std::string& path,
-                               const std::optional<Profile>& profile) {
+                               const std::optional<Profile>& profile,
+                               const CompressionWish& wish) {
   Profile chosen = profile.value_or(state.profile);
   if (!chosen.prefix) {
     CAISSON_ASSIGN_OR_RETURN(chosen.prefix, torch::PrefixFor(path));
   }
-  auto parts = torch::WriteTorchArchive(state, chosen);
-  if (!parts) return Explained(parts.error(), state, path);
   SavePlan plan;
+  std::optional<CompressionChooser> chooser;
+  torch::EncodingChoice choose;
+  if (wish.compress != CompressMode::kNone) {
+    CAISSON_ASSIGN_OR_RETURN(const KernelTable* const kernels,
+                             KernelsFor(Device::Cpu()));
+    chooser.emplace(wish, state, *kernels);
+    choose = [&](const Storage& storage, DType dtype) {
+      return chooser->Choose(storage, dtype);
+    };
+  }
+  auto parts = torch::WriteTorchArchive(state, chosen, choose);
+  if (!parts) return Explained(parts.error(), state, path);
+  if (chooser) {
+    CAISSON_ASSIGN_OR_RETURN(plan.compression, chooser->Take());
+  }
   plan.files.push_back({path, *std::move(parts)});
   return plan;
 }
@@ -233,7 +248,8 @@ uint64_t SavePlan::BytesBound() const {
 
 Result<SavePlan> PlanSave(const State& state, const std::string& path,
                           const std::optional<Profile>& profile,
-                          const FormatOptions& format) {
+                          const FormatOptions& format,
+                          const CompressionWish& wish) {
   const std::optional<FileFormat> chosen =
       format.format ? format.format : FormatOf(path);
   if (!chosen) {
@@ -247,6 +263,11 @@ Result<SavePlan> PlanSave(const State& state, const std::string& path,
                                    "appended to");
   }
   if (*chosen == FileFormat::kSafetensors) {
+    if (wish.compress == CompressMode::kDeflate ||
+        wish.compress == CompressMode::kPlane) {
+      return Status::Unsupported(path + ": safetensors files are not " +
+                                 "compressed; PyTorch files are");
+    }
     return PlanFlatSave(state, path, format);
   }
   if (format.shard_bytes != 0) {
@@ -256,7 +277,7 @@ Result<SavePlan> PlanSave(const State& state, const std::string& path,
   if (*chosen == FileFormat::kCaffe2) {
     return PlanCaffe2Save(state, path, format);
   }
-  return PlanTorchSave(state, path, profile);
+  return PlanTorchSave(state, path, profile, wish);
 }
 
 }  // namespace caisson

@@ -20,8 +20,12 @@ PieceStep StepOf(const TensorPiece& piece) {
 }
 
 Status CheckWritable(const TensorPiece& piece) {
-  if (piece.encoding != Encoding::kRaw && !IsVarints(piece.encoding)) {
-    return Status::Unsupported("this build cannot encode tensors");
+  const bool can = piece.encoding == Encoding::kRaw ||
+                   piece.encoding == Encoding::kDeflate ||
+                   piece.encoding == Encoding::kPlane ||
+                   IsVarints(piece.encoding);
+  if (!can) {
+    return Status::Unsupported("an encoding that this build cannot produce");
   }
   const Region& region = piece.storage->region;
   if (!piece.storage->resident()) {

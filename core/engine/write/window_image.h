@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct WindowEvent {
     kFill,      // places[place].fills[index], of `piece`
     kUnit,      // an element that was laid by the cursor; of `piece`
     kDeferred,  // a part of the deferred literal `index`
+    kStored,    // copies[index]: stored bytes of the encoded `piece`
   };
   Kind kind = Kind::kFill;
   size_t place = 0;
@@ -56,8 +58,10 @@ struct WindowImage {
   size_t used = 0;                  // bytes that are laid
   std::vector<PlaceFills> places;   // the host's first
   std::vector<WindowEvent> events;  // in file order
+  std::deque<uint32_t> copies;      // CRCs; set by who copies
   std::vector<StorageHandle> held;  // until it is filled
-  std::atomic<size_t> unfilled{0};  // places that are not done
+  std::atomic<size_t> unfilled{1};  // places and copies that are not done, and
+                                    // who lays it out
   bool filled = false;
 };
 

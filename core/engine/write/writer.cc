@@ -7,6 +7,7 @@
 
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/codec/disk_rate.h"
 #include "core/engine/write/part_writer.h"
 #include "core/engine/write/state_parts.h"
 #include "core/io/atomic_file.h"
@@ -22,8 +23,9 @@ class Writer::Impl {
     // What the format refuses is refused before a file exists.
     CAISSON_ASSIGN_OR_RETURN(
         SavePlan plan,
-        PlanSave(state, path, options_.profile, options_.format));
+        PlanSave(state, path, options_.profile, options_.format, Wish(path)));
     WriteReport report;
+    report.compression = std::move(plan.compression);
     report.dropped = std::move(plan.dropped);
     for (const PlannedFile& planned : plan.files) {
       const auto totals = WriteFile(planned);
@@ -38,6 +40,16 @@ class Writer::Impl {
   }
 
  private:
+  CompressionWish Wish(const std::string& path) const {
+    CompressionWish wish;
+    wish.compress = options_.compress;
+    wish.disk_rate = [path]() -> Result<double> {
+      CAISSON_ASSIGN_OR_RETURN(const auto queue, MakeThreadQueue(1));
+      return ProbeDiskRate(DirectoryOf(path), *queue, /*direct=*/false);
+    };
+    return wish;
+  }
+
   Result<PartTotals> WriteFile(const PlannedFile& planned) {
     AtomicFileOptions atomic;
     atomic.sync = options_.sync;

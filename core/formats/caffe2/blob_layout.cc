@@ -189,7 +189,7 @@ Status BlobLayout::AddDecoded(const std::string& name,
   CAISSON_RETURN_IF_ERROR(AddTensor(name, {}, record));
   if (others_.size() > others) return Status::Ok();
   Part& part = entries_.back().parts.back();
-  const Status appended = Append(part, tensor);
+  const Status appended = Append(part, tensor, false);
   return appended.ok() ? appended : Fail(appended, name, 0);
 }
 
@@ -202,22 +202,24 @@ void BlobLayout::AddOther(std::string what, Extent where) {
   others_.push_back(std::move(other));
 }
 
-Status BlobLayout::Decode(Part& part) {
+Status BlobLayout::Decode(Part& part, bool widen) {
   CAISSON_ASSIGN_OR_RETURN(const std::string bytes, Fetch(source_, part.where));
   if (!part.blob) {
     CAISSON_ASSIGN_OR_RETURN(const TensorMessage tensor, DecodeTensor(bytes));
-    return Append(part, tensor);
+    return Append(part, tensor, widen);
   }
   CAISSON_ASSIGN_OR_RETURN(const BlobMessage blob, DecodeBlob(bytes));
   if (!blob.tensor) return Status::Corrupt("a blob without a tensor");
-  return Append(part, *blob.tensor);
+  return Append(part, *blob.tensor, widen);
 }
 
-Status BlobLayout::Append(Part& part, const TensorMessage& tensor) {
+Status BlobLayout::Append(Part& part, const TensorMessage& tensor, bool widen) {
   CAISSON_ASSIGN_OR_RETURN(part.chunk, ChunkOf(tensor));
   CAISSON_ASSIGN_OR_RETURN(const std::string elems,
-                           ElementsOf(part.chunk, tensor));
-  if (part.chunk.dtype == DType::kBFloat16) part.chunk.dtype = DType::kFloat32;
+                           ElementsOf(part.chunk, tensor, widen));
+  if (widen && part.chunk.dtype == DType::kBFloat16) {
+    part.chunk.dtype = DType::kFloat32;
+  }
   part.plain = true;
   part.piece = Piece();
   part.piece.source = 1;
@@ -239,14 +241,17 @@ Status BlobLayout::Append(Part& part, const TensorMessage& tensor) {
 // one of them.
 Status BlobLayout::CheckParts(Entry& entry) {
   std::vector<Part>& parts = entry.parts;
-  const auto odd = [&](const Part& part) {
-    return !part.plain || part.chunk.format != parts.front().chunk.format;
-  };
-  // Where one has to be decoded all are, so that they lie in one source.
-  const bool decode = std::ranges::any_of(parts, odd);
+  // Where one has to be decoded all are, so that they lie in one source; floats
+  // in two formats become those of the wide one.
+  const bool mixed = std::ranges::any_of(parts, [&](const Part& part) {
+    return part.chunk.format != parts.front().chunk.format;
+  });
+  const bool decode =
+      mixed ||
+      !std::ranges::all_of(parts, [](const Part& part) { return part.plain; });
   for (Part& part : parts) {
     if (!decode || part.piece.source == 1) continue;
-    const Status decoded = Decode(part);
+    const Status decoded = Decode(part, mixed);
     if (!decoded.ok()) return Fail(decoded, entry.name, part.where.offset);
   }
   std::ranges::stable_sort(parts, [](const Part& a, const Part& b) {

@@ -68,8 +68,8 @@ class BlobLayout {
                  const TensorRecord& tensor);
   Status AddContent(const std::string& name, Extent where,
                     const BlobRecord& blob);
-  Status Decode(Part& part);
-  Status Append(Part& part, const TensorMessage& tensor);
+  Status Decode(Part& part, bool widen);
+  Status Append(Part& part, const TensorMessage& tensor, bool widen);
   Status CheckParts(Entry& entry);
   Status Place(Entry& entry, Layout* layout);
   Status Fail(const Status& status, const std::string& name,

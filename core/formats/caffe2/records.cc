@@ -347,8 +347,8 @@ Result<Piece> PieceOf(const Chunk& chunk, const TensorRecord& record) {
   return piece;
 }
 
-Result<std::string> ElementsOf(const Chunk& chunk,
-                               const TensorMessage& tensor) {
+Result<std::string> ElementsOf(const Chunk& chunk, const TensorMessage& tensor,
+                               bool widen) {
   const uint64_t elems = chunk.end - chunk.begin;
   const bool half = chunk.format == kFormatBFloat16;
   std::string bytes;
@@ -366,7 +366,8 @@ Result<std::string> ElementsOf(const Chunk& chunk,
     if (raw.size() != 2 * elems) {
       return WrongSize(elems, std::to_string(raw.size()) + " bytes");
     }
-    return FromBFloat16(Native(raw, 2));
+    const std::string halves = Native(raw, 2);
+    return widen ? FromBFloat16(halves) : halves;
   }
   if (MayBeBytes(chunk.dtype) && (legacy || tensor.byte_data)) {
     bytes = Native(tensor.byte_data.value_or(std::string()), width);

@@ -100,9 +100,10 @@ Result<Chunk> ChunkOf(const TensorMessage& fields);
 Result<Piece> PieceOf(const Chunk& chunk, const TensorRecord& record);
 
 // The elements themselves, native and dense, of a message that was decoded. A
-// FLOAT in kFormatBFloat16 becomes float32.
+// FLOAT in kFormatBFloat16 becomes float32 if `widen`, else bfloat16.
 //
 // Errors: those of PieceOf().
-Result<std::string> ElementsOf(const Chunk& chunk, const TensorMessage& tensor);
+Result<std::string> ElementsOf(const Chunk& chunk, const TensorMessage& tensor,
+                               bool widen = true);
 
 }  // namespace caisson::caffe2

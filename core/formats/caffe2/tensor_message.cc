@@ -115,7 +115,8 @@ TensorMessage FieldsOf(const TensorView& view, const std::string& name,
 }
 
 TensorMessage MessageOf(const TensorView& view, const std::string& name,
-                        uint64_t begin, uint64_t end, uint32_t format) {
+                        uint64_t begin, uint64_t end, uint32_t format,
+                        bool as_bytes) {
   TensorMessage tensor = FieldsOf(view, name, begin, end, format);
   const size_t width = ByteWidth(view.spec.dtype);
   const auto* data = reinterpret_cast<const char*>(view.storage->region.data);
@@ -127,7 +128,7 @@ TensorMessage MessageOf(const TensorView& view, const std::string& name,
     case DataType::kFloat:
       if (tensor.data_format == kFormatProtobuf) {
         Append<float>(bytes, &tensor.float_data);
-      } else {
+      } else if (!bytes.empty()) {
         const bool half = view.spec.dtype == DType::kBFloat16;
         tensor.raw_data = Little(half ? std::string(bytes) : ToBFloat16(bytes),
                                  sizeof(uint16_t));
@@ -140,7 +141,11 @@ TensorMessage MessageOf(const TensorView& view, const std::string& name,
       Append<int64_t>(bytes, &tensor.int64_data);
       break;
     default:
-      SetInts(*tensor.data_type, bytes, &tensor);
+      if (as_bytes && width <= 2 && !bytes.empty()) {
+        tensor.byte_data = Little(std::string(bytes), width);
+      } else {
+        SetInts(*tensor.data_type, bytes, &tensor);
+      }
   }
   return tensor;
 }

@@ -27,12 +27,14 @@ DeviceMessage DeviceOf(const TensorView& view);
 TensorMessage FieldsOf(const TensorView& view, const std::string& name,
                        uint64_t begin, uint64_t end, uint32_t format);
 
-// The same with payload. A float32 becomes bfloat16 where `format` says so.
+// The same with payload. A float32 becomes bfloat16 where `format` says so, and
+// types of 1 and 2 bytes are byte_data where `as_bytes` does.
 //
 // REQUIRES: the view is contiguous and in memory of the host, Holds() its
 // dtype, or it is quantised; begin <= end <= elems.
 TensorMessage MessageOf(const TensorView& view, const std::string& name,
-                        uint64_t begin, uint64_t end, uint32_t format);
+                        uint64_t begin, uint64_t end, uint32_t format,
+                        bool as_bytes = false);
 
 // The message's encoding around the payload of `stored` bytes, whose tag and
 // length are the end of `before`.

@@ -94,11 +94,14 @@ Status TensorSerializer::Serialize(const Blob& blob, const std::string& name,
   const uint32_t format = options.float_format == FloatFormat::kBFloat16
                               ? kFormatBFloat16
                               : kFormatProtobuf;
+  const bool half = view->spec.dtype == DType::kFloat16;
+  const bool as_bytes =
+      options.bytes_as_holder || (options.fp16_as_bytes && half);
   for (uint64_t begin = 0; begin < std::max<uint64_t>(elems, 1);
        begin += chunk) {
     const uint64_t end = begin + std::min(chunk, elems - begin);
     BlobMessage record = RecordOf(name, "Tensor");
-    record.tensor = MessageOf(*view, name, begin, end, format);
+    record.tensor = MessageOf(*view, name, begin, end, format, as_bytes);
     CAISSON_RETURN_IF_ERROR(Accept(
         record,
         name + std::string(kChunkIdSeparator) + std::to_string(begin / chunk),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +14,9 @@
 #include "core/base/identity_map.h"
 #include "core/base/status_macros.h"
 #include "core/formats/pickle/unpickler.h"
+#include "core/formats/torch/pack_record.h"
 #include "core/formats/torch/torch_archive.h"
+#include "core/formats/torch/torch_chunks.h"
 #include "core/formats/torch/torch_profile.h"
 #include "core/formats/torch/torch_semantics.h"
 #include "core/formats/zip/zip_format.h"
@@ -33,8 +36,11 @@ constexpr uint64_t kDeflatedPickleFloor = uint64_t{256} << 10;
 // What torch.save makes of a state, besides its storages.
 constexpr std::string_view kOwnRecords[] = {
     "data.pkl", ".format_version", ".storage_alignment",     "byteorder",
-    "version",  ".data/version",   ".data/serialization_id",
+    "version",  ".data/version",   ".data/serialization_id", kPackRecord,
 };
+
+// Of a pack record: as large as an index of many chunks.
+constexpr uint64_t kMaxPackBytes = uint64_t{1} << 30;
 
 class Parser {
  public:
@@ -53,6 +59,7 @@ class Parser {
     }
     CAISSON_RETURN_IF_ERROR(CheckVersion());
     CAISSON_ASSIGN_OR_RETURN(const ByteOrder order, ReadByteOrder());
+    CAISSON_RETURN_IF_ERROR(ReadPack());
     CAISSON_RETURN_IF_ERROR(Unpickle());
     CAISSON_RETURN_IF_ERROR(PlaceStorages(order));
     CAISSON_RETURN_IF_ERROR(PlaceTensors());
@@ -62,6 +69,11 @@ class Parser {
     layout.format = "pytorch";
     layout.sources = {source_.name()};
     layout.state.profile = DetectProfile(archive_, alignment);
+    if (pack_) {
+      // That of the file without compression.
+      pack_->profile.prefix = layout.state.profile.prefix;
+      layout.state.profile = pack_->profile;
+    }
     return std::move(parsed_);
   }
 
@@ -118,6 +130,29 @@ class Parser {
     return alignment;
   }
 
+  // What a packed file says of itself.
+  Status ReadPack() {
+    const zip::Entry* entry = archive_.Find(kPackRecord);
+    if (entry == nullptr) return Status::Ok();
+    if (entry->bytes > kMaxPackBytes || entry->method != zip::kMethodStored) {
+      return Corrupt(kPackRecord,
+                     "expected an index that is stored, of at "
+                     "most a gibibyte");
+    }
+    CAISSON_ASSIGN_OR_RETURN(
+        const auto bytes, records_.Fetch(PieceOf(*entry), What(kPackRecord)));
+    Result<PackRecord> pack = ParsePack(bytes);
+    if (!pack) {
+      return pack.error().WithContext(source_.name() + ": " +
+                                      What(kPackRecord));
+    }
+    pack_ = *std::move(pack);
+    for (const PackRecord::Deflated& deflated : pack_->deflated) {
+      deflated_.emplace("data/" + std::to_string(deflated.number), &deflated);
+    }
+    return Status::Ok();
+  }
+
   Status Unpickle() {
     const zip::Entry* entry = archive_.Find("data.pkl");
     if (entry == nullptr) return Corrupt("data.pkl", "missing");
@@ -149,25 +184,13 @@ class Parser {
     by_handle_.Reserve(count);
     placed_.resize(archive_.entries().size());
     for (const PickledStorage& pickled : semantics_.storages()) {
-      const std::string name = "data/" + pickled.key;
-      const uint64_t bytes = pickled.handle->region.bytes;
-      CAISSON_ASSIGN_OR_RETURN(const zip::Entry* entry,
-                               FindStorage(name, pickled.key));
-      if (entry->bytes != bytes) {
-        return Corrupt(name, std::to_string(entry->bytes) +
-                                 " bytes, but the pickle says " +
-                                 std::to_string(bytes));
-      }
       StorageLayout storage;
-      storage.record = name;
       storage.dtype = pickled.handle->dtype.value_or(DType::kUInt8);
-      storage.bytes = bytes;
+      storage.bytes = pickled.handle->region.bytes;
       storage.handle = pickled.handle;
-      Piece piece = PieceOf(*entry);
-      const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
-      piece.elems = bytes / width;
-      piece.order = order;
-      storage.pieces.push_back(piece);
+      CAISSON_ASSIGN_OR_RETURN(const zip::Entry* entry,
+                               FindStorage(pickled.key, &storage));
+      CAISSON_RETURN_IF_ERROR(PlacePieces(*entry, order, &storage));
       by_handle_.TryEmplace(pickled.handle.get(),
                             parsed_.layout.storages.size());
       placed_[entry - archive_.entries().data()] = true;
@@ -176,14 +199,51 @@ class Parser {
     return Status::Ok();
   }
 
-  Result<const zip::Entry*> FindStorage(const std::string& name,
-                                        const std::string& key) const {
-    if (const zip::Entry* entry = archive_.Find(name)) return entry;
-    if (archive_.Find("plane/" + key) != nullptr) {
-      return Status::Unsupported(source_.name() + ": " + What("plane/" + key) +
-                                 ": this build lacks the plane codec");
+  // The record of a storage, whose name it gets.
+  Result<const zip::Entry*> FindStorage(const std::string& key,
+                                        StorageLayout* storage) const {
+    const zip::Entry* const data = archive_.Find("data/" + key);
+    const zip::Entry* const plane = archive_.Find("plane/" + key);
+    storage->record = (plane != nullptr ? "plane/" : "data/") + key;
+    if (data != nullptr && plane != nullptr) {
+      return Corrupt(storage->record, "there is a record 'data/" + key +
+                                          "' for the same storage");
     }
-    return Corrupt(name, "missing");
+    if (data == nullptr && plane == nullptr) {
+      return Corrupt(storage->record, "missing");
+    }
+    return data != nullptr ? data : plane;
+  }
+
+  Status PlacePieces(const zip::Entry& entry, ByteOrder order,
+                     StorageLayout* storage) {
+    if (storage->record.starts_with("plane/")) {
+      if (entry.method != zip::kMethodStored) {
+        return Corrupt(storage->record,
+                       "a record of the plane codec that is "
+                       "deflated");
+      }
+      return PlacePlane(source_, entry, storage);
+    }
+    if (entry.bytes != storage->bytes) {
+      return Corrupt(storage->record, std::to_string(entry.bytes) +
+                                          " bytes, but the pickle says " +
+                                          std::to_string(storage->bytes));
+    }
+    const auto chunks = deflated_.find(storage->record);
+    if (entry.method == zip::kMethodDeflate && chunks != deflated_.end()) {
+      const Status placed = PlaceDeflated(entry, pack_->chunk_bytes,
+                                          *chunks->second, order, storage);
+      if (placed.ok()) return placed;
+      return Corrupt(kPackRecord,
+                     storage->record + ": " + std::string(placed.message()));
+    }
+    Piece piece = PieceOf(entry);
+    piece.elems =
+        storage->bytes / std::max<size_t>(ByteWidth(storage->dtype), 1);
+    piece.order = order;
+    storage->pieces.push_back(piece);
+    return Status::Ok();
   }
 
   Status PlaceTensors() {
@@ -222,6 +282,8 @@ class Parser {
   RecordSource& records_;
   const TorchArchive archive_;
   const ParseOptions options_;
+  std::optional<PackRecord> pack_;
+  std::map<std::string, const PackRecord::Deflated*> deflated_;  // by record
   TorchSemantics semantics_;
   IdentityMap<size_t> by_handle_;
   std::vector<bool> placed_;  // parallel to the entries: holds a storage

@@ -57,13 +57,14 @@ bool IsCall(const Object& object, std::string_view module,
 }  // namespace
 
 Status TorchRules::EmitId(const StorageHandle& storage,
-                          std::optional<DType> dtype,
+                          std::optional<DType> dtype, DType seen,
                           pickle::Pickler& pickler) {
   const uint64_t bytes = storage->region.bytes;
   const auto [known, added] =
       by_handle_.TryEmplace(storage.get(), storages_.size());
   if (added) {
-    storages_.push_back({storage, std::to_string(storages_.size()), dtype});
+    storages_.push_back(
+        {storage, std::to_string(storages_.size()), dtype, seen});
   }
   const SavedStorage& saved = storages_[*known];
   if (saved.dtype != dtype) {
@@ -92,13 +93,14 @@ Status TorchRules::EmitId(const StorageHandle& storage,
 Status TorchRules::EmitStorage(const StorageHandle& storage,
                                pickle::Pickler& pickler) {
   if (storage == nullptr) return Status::InvalidArgument("no storage");
-  return EmitId(storage, storage->dtype, pickler);
+  return EmitId(storage, storage->dtype, storage->dtype.value_or(DType::kUInt8),
+                pickler);
 }
 
 Status TorchRules::EmitView(const TensorView& view, pickle::Pickler& pickler) {
   CAISSON_RETURN_IF_ERROR(view.Validate());
   CAISSON_RETURN_IF_ERROR(
-      EmitId(view.storage, ClassOf(view.spec.dtype), pickler));
+      EmitId(view.storage, ClassOf(view.spec.dtype), view.spec.dtype, pickler));
   pickle::Emitter& emit = pickler.emit();
   emit.Int(static_cast<int64_t>(view.offset));
   EmitInts(view.spec.shape, emit);

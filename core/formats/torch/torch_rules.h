@@ -20,6 +20,7 @@ struct SavedStorage {
   StorageHandle handle;
   Text key;
   std::optional<DType> dtype;  // of its storage class; none: untyped
+  DType seen = DType::kUInt8;  // of the tensor that named it first
 };
 
 class TorchRules : public pickle::ReduceRules {
@@ -35,7 +36,7 @@ class TorchRules : public pickle::ReduceRules {
 
  private:
   Status EmitId(const StorageHandle& storage, std::optional<DType> dtype,
-                pickle::Pickler& pickler);
+                DType seen, pickle::Pickler& pickler);
   // storage, offset, size, stride.
   Status EmitView(const TensorView& view, pickle::Pickler& pickler);
   // The whole tuple of a plain rebuild call.

@@ -29,19 +29,19 @@ uint32_t Clipped(uint64_t value) {
 }
 
 // Both sizes move to the zip64 field together.
-uint32_t ClippedStored(uint64_t bytes, uint64_t stored_bytes) {
-  return bytes >= kMoved32 ? kMoved32 : static_cast<uint32_t>(stored_bytes);
+uint32_t ClippedSize(uint64_t bound, uint64_t bytes) {
+  return bound >= kMoved32 ? kMoved32 : static_cast<uint32_t>(bytes);
 }
 
 // 4.5.3, in stock's form: only the fields that overflow; both sizes do so
 // together, and the header's offset appears in the local copy too.
-void PutZip64(uint64_t bytes, uint64_t stored_bytes, uint64_t offset,
-              ByteSink& sink) {
-  const uint64_t field = LocalZip64Bytes(offset, bytes);
+void PutZip64(uint64_t bound, uint64_t bytes, uint64_t stored_bytes,
+              uint64_t offset, ByteSink& sink) {
+  const uint64_t field = LocalZip64Bytes(offset, bound);
   if (field == 0) return;
   sink.PutLittle(kExtraZip64);
   sink.PutLittle(static_cast<uint16_t>(field - 4));
-  if (bytes >= kMoved32) {
+  if (bound >= kMoved32) {
     sink.PutLittle(bytes);
     sink.PutLittle(stored_bytes);
   }
@@ -52,25 +52,38 @@ void PutZip64(uint64_t bytes, uint64_t stored_bytes, uint64_t offset,
 
 std::vector<std::byte> ZipWriter::Begin(const std::string& name, uint64_t bytes,
                                         uint64_t offset) {
-  return BeginEntry({name, offset, bytes, bytes, kMethodStored});
+  return BeginEntry({name, offset, bytes, bytes, kMethodStored, bytes});
 }
 
 std::vector<std::byte> ZipWriter::BeginDeflated(const std::string& name,
                                                 uint64_t bytes,
                                                 uint64_t stored_bytes,
                                                 uint64_t offset) {
-  return BeginEntry({name, offset, bytes, stored_bytes, kMethodDeflate});
+  return BeginEntry({name, offset, bytes, stored_bytes, kMethodDeflate, bytes});
+}
+
+std::vector<std::byte> ZipWriter::BeginEncoded(const std::string& name,
+                                               uint16_t method, uint64_t bytes,
+                                               uint64_t bound,
+                                               uint64_t offset) {
+  return BeginEntry({name, offset, bytes, 0, method, std::max(bytes, bound)});
+}
+
+void ZipWriter::SetStored(size_t record, uint64_t stored_bytes) {
+  Entry& entry = records_[record];
+  entry.stored_bytes = stored_bytes;
+  if (entry.method == kMethodStored) entry.bytes = stored_bytes;
 }
 
 std::vector<std::byte> ZipWriter::BeginEntry(Entry entry) {
   const uint64_t padding =
-      PaddingFor(entry.offset, entry.name.size(), entry.bytes, alignment_);
-  const uint64_t zip64 = LocalZip64Bytes(entry.offset, entry.bytes);
+      PaddingFor(entry.offset, entry.name.size(), entry.bound, alignment_);
+  const uint64_t zip64 = LocalZip64Bytes(entry.offset, entry.bound);
   ByteSink sink;
   sink.Reserve(kLocalBytes + entry.name.size() + zip64 + 4 + padding);
   sink.PutLittle(kLocalSignature);
   sink.PutLittle(VersionFor(entry.method));
-  sink.PutLittle(FlagsFor(entry.bytes));
+  sink.PutLittle(FlagsFor(entry.bound));
   sink.PutLittle(entry.method);
   sink.PutLittle(uint32_t{0});  // time and date
   sink.PutLittle(uint32_t{0});  // CRC and sizes: in the descriptor
@@ -79,7 +92,7 @@ std::vector<std::byte> ZipWriter::BeginEntry(Entry entry) {
   sink.PutLittle(static_cast<uint16_t>(entry.name.size()));
   sink.PutLittle(static_cast<uint16_t>(zip64 + 4 + padding));
   sink.Put(entry.name);
-  PutZip64(entry.bytes, 0, entry.offset, sink);
+  PutZip64(entry.bound, entry.bytes, 0, entry.offset, sink);
   sink.PutLittle(kExtraPadding);
   sink.PutLittle(static_cast<uint16_t>(padding));
   sink.PutFill(padding, 'Z');
@@ -88,7 +101,7 @@ std::vector<std::byte> ZipWriter::BeginEntry(Entry entry) {
 }
 
 uint64_t ZipWriter::DescriptorBytes(size_t record) const {
-  return zip::DescriptorBytes(records_[record].offset, records_[record].bytes);
+  return zip::DescriptorBytes(records_[record].offset, records_[record].bound);
 }
 
 std::vector<std::byte> ZipWriter::Descriptor(size_t record,
@@ -114,7 +127,7 @@ uint64_t ZipWriter::FinishBytes() const {
   uint64_t bytes = kZip64EndBytes + kZip64LocatorBytes + kEndBytes;
   for (const Entry& entry : records_) {
     bytes += kCentralBytes + entry.name.size() +
-             LocalZip64Bytes(entry.offset, entry.bytes);
+             LocalZip64Bytes(entry.offset, entry.bound);
   }
   return bytes;
 }
@@ -128,22 +141,22 @@ std::vector<std::byte> ZipWriter::Finish(uint64_t offset,
     sink.PutLittle(kCentralSignature);
     sink.PutLittle(uint16_t{0});  // version made by
     sink.PutLittle(VersionFor(entry.method));
-    sink.PutLittle(FlagsFor(entry.bytes));
+    sink.PutLittle(FlagsFor(entry.bound));
     sink.PutLittle(entry.method);
     sink.PutLittle(uint32_t{0});  // time and date
     sink.PutLittle(crcs[i]);
-    sink.PutLittle(ClippedStored(entry.bytes, entry.stored_bytes));
-    sink.PutLittle(Clipped(entry.bytes));
+    sink.PutLittle(ClippedSize(entry.bound, entry.stored_bytes));
+    sink.PutLittle(ClippedSize(entry.bound, entry.bytes));
     sink.PutLittle(static_cast<uint16_t>(entry.name.size()));
     sink.PutLittle(
-        static_cast<uint16_t>(LocalZip64Bytes(entry.offset, entry.bytes)));
+        static_cast<uint16_t>(LocalZip64Bytes(entry.offset, entry.bound)));
     sink.PutLittle(uint16_t{0});  // comment
     sink.PutLittle(uint16_t{0});  // disk
     sink.PutLittle(uint16_t{0});  // internal attributes
     sink.PutLittle(uint32_t{0});  // external attributes
     sink.PutLittle(Clipped(entry.offset));
     sink.Put(entry.name);
-    PutZip64(entry.bytes, entry.stored_bytes, entry.offset, sink);
+    PutZip64(entry.bound, entry.bytes, entry.stored_bytes, entry.offset, sink);
   }
   const uint64_t directory = sink.size();
   const uint64_t count = records_.size();

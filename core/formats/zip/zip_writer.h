@@ -26,6 +26,17 @@ class ZipWriter {
   std::vector<std::byte> BeginDeflated(const std::string& name, uint64_t bytes,
                                        uint64_t stored_bytes, uint64_t offset);
 
+  // The same for a record that is encoded as it is written: deflated, or stored
+  // as another codec gives it, which takes at most `bound` in the file. `bytes`
+  // are its decoded ones; 0 for a stored record, whose are its stored ones.
+  // Whether it has 64-bit sizes is decided by the bound.
+  std::vector<std::byte> BeginEncoded(const std::string& name, uint16_t method,
+                                      uint64_t bytes, uint64_t bound,
+                                      uint64_t offset);
+
+  // What such a record takes. REQUIRED before its Descriptor() and Finish().
+  void SetStored(size_t record, uint64_t stored_bytes);
+
   size_t records() const { return records_.size(); }
 
   // Of a record by its position: 0, 16 or 24.
@@ -49,6 +60,7 @@ class ZipWriter {
     uint64_t bytes;
     uint64_t stored_bytes;
     uint16_t method;
+    uint64_t bound;  // at least both sizes: what decides their width
   };
 
   std::vector<std::byte> BeginEntry(Entry entry);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine/write/chunk_layer.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "caisson/crc32.h"
+#include "core/base/status_macros.h"
+#include "core/formats/encoded_bound.h"
+
+namespace caisson {
+
+struct ChunkLayer::Lease {
+  EncodeAhead& ahead;
+  EncodeAhead::Slot* slot;
+
+  Lease(EncodeAhead& its_ahead, EncodeAhead::Slot* its_slot)
+      : ahead(its_ahead), slot(its_slot) {}
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() { ahead.Return(slot); }
+};
+
+namespace {
+
+// A place for up to `bytes` in `window`, which will hold bytes of `piece`.
+std::span<std::byte> TakePlace(WindowImage& window, size_t piece, size_t bytes,
+                               uint32_t** crc) {
+  WindowEvent event;
+  event.kind = WindowEvent::Kind::kStored;
+  event.piece = piece;
+  event.index = window.copies.size();
+  event.at = window.used;
+  event.bytes = std::min(bytes, window.block.size() - window.used);
+  window.events.push_back(event);
+  *crc = &window.copies.emplace_back(0);
+  window.used += event.bytes;
+  return window.block.bytes().subspan(event.at, event.bytes);
+}
+
+}  // namespace
+
+ChunkLayer::ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
+                       const DeviceSaveSetting& devices, DeviceStagers& stagers,
+                       SaveFacts& facts, Windows windows)
+    : workers_(machinery.workers),
+      devices_(devices),
+      stagers_(stagers),
+      facts_(facts),
+      windows_(std::move(windows)),
+      ahead_(
+          machinery.workers, kernels,
+          [this](const TensorPiece& piece) {
+            const Region region = RegionOf(piece);
+            return region.device.is_cpu() ? region.data : nullptr;
+          },
+          [this](const TensorPiece& piece, uint64_t offset,
+                 std::span<std::byte> dst) -> Status {
+            const Region region = RegionOf(piece);
+            CAISSON_ASSIGN_OR_RETURN(const size_t place,
+                                     stagers_.PlaceOf(region.device));
+            fetched_bytes_ += dst.size();
+            return stagers_.At(place).Fetch(region.data + offset, dst);
+          }) {}
+
+Region ChunkLayer::RegionOf(const TensorPiece& piece) const {
+  if (devices_.snapshot == nullptr) return piece.storage->region;
+  return devices_.snapshot->Find(*piece.storage);
+}
+
+void ChunkLayer::AddTo(DeviceSaveReport& report) const {
+  if (fetched_bytes_ == 0) return;
+  report.bytes += fetched_bytes_;
+  report.crc_host_bytes += fetched_bytes_;
+  report.crc_host_reason = "what is compressed is encoded by the host";
+}
+
+void ChunkLayer::Announce(std::span<const TensorPiece> pieces) {
+  for (const TensorPiece& piece : pieces) {
+    if (piece.bytes > 0) ahead_.Announce(piece);
+  }
+}
+
+Status ChunkLayer::Lay(const TensorPiece& piece) {
+  const size_t index = facts_.AddPiece(0);
+  ChunkIndex chunk_index(piece.encoding);
+  if (piece.bytes > 0) {
+    if (ahead_.empty()) ahead_.Announce(piece);
+    if (!ahead_.IsNext(piece)) {
+      return Status::InvalidArgument("an encoded piece out of turn");
+    }
+    const uint64_t chunks =
+        EncodedChunks(piece.encoding, piece.dtype, piece.bytes);
+    for (uint64_t i = 0; i < chunks; ++i) {
+      CAISSON_ASSIGN_OR_RETURN(EncodeAhead::Slot* const slot, ahead_.Next());
+      chunk_index.Add(slot->chunk);
+      seconds_ += slot->seconds;
+      CAISSON_RETURN_IF_ERROR(LayChunk(slot, index));
+    }
+  }
+  return LayIndex(chunk_index.Finish(), index);
+}
+
+Status ChunkLayer::LayChunk(EncodeAhead::Slot* slot, size_t piece) {
+  auto lease = std::make_shared<Lease>(ahead_, slot);
+  facts_.AddChunk(piece, slot->chunk.facts(), slot->decoded_bytes);
+  std::span<const std::byte> left = slot->chunk.bytes;
+  while (!left.empty()) {
+    CAISSON_ASSIGN_OR_RETURN(WindowImage* const window, windows_.current());
+    uint32_t* crc = nullptr;
+    const auto dst = TakePlace(*window, piece, left.size(), &crc);
+    const auto src = left.first(dst.size());
+    left = left.subspan(dst.size());
+    ++window->unfilled;
+    workers_.Run([this, lease, window, crc, src, dst]() mutable {
+      *crc = Crc32Copy(0, src, dst.data());
+      lease.reset();
+      windows_.done(window);
+    });
+  }
+  return Status::Ok();
+}
+
+Status ChunkLayer::LayIndex(std::span<const std::byte> index, size_t piece) {
+  facts_.AddStored(piece, index.size());
+  while (!index.empty()) {
+    CAISSON_ASSIGN_OR_RETURN(WindowImage* const window, windows_.current());
+    uint32_t* crc = nullptr;
+    const auto dst = TakePlace(*window, piece, index.size(), &crc);
+    *crc = Crc32Copy(0, index.first(dst.size()), dst.data());
+    index = index.subspan(dst.size());
+  }
+  return Status::Ok();
+}
+
+}  // namespace caisson

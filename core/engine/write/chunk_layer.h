@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lays encoded pieces into windows: takes their chunks in order as EncodeAhead
+// has them, gives each its place, and has a worker copy it there with the CRC
+// of what is stored in the same pass.
+//
+// Thread safety: one thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "caisson/status.h"
+#include "core/engine/codec/encode_ahead.h"
+#include "core/engine/device/device_stagers.h"
+#include "core/engine/machinery.h"
+#include "core/engine/write/save_facts.h"
+#include "core/engine/write/window_image.h"
+#include "core/formats/format.h"
+
+namespace caisson {
+
+class ChunkLayer {
+ public:
+  struct Windows {
+    // The window that bytes go to now, with room for at least one.
+    std::function<Result<WindowImage*>()> current;
+    // Any thread: one of those that `unfilled` counts is done.
+    std::function<void(WindowImage*)> done;
+  };
+
+  // All of it must outlive this, and all copies be done before its end.
+  ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
+             const DeviceSaveSetting& devices, DeviceStagers& stagers,
+             SaveFacts& facts, Windows windows);
+
+  // Says which pieces will come.
+  void Announce(std::span<const TensorPiece> pieces);
+
+  // Lays the piece. Errors: of a piece that others were announced before;
+  // those of the windows; kDevice.
+  Status Lay(const TensorPiece& piece);
+
+  // What encoding took so far, of all threads together.
+  double seconds() const { return seconds_; }
+
+  // Adds what came from devices for it.
+  void AddTo(DeviceSaveReport& report) const;
+
+ private:
+  // Gives back the slot when its last part was copied.
+  struct Lease;
+
+  Status LayChunk(EncodeAhead::Slot* slot, size_t piece);
+  Status LayIndex(std::span<const std::byte> index, size_t piece);
+  Region RegionOf(const TensorPiece& piece) const;
+
+  WorkerPool& workers_;
+  const DeviceSaveSetting& devices_;
+  DeviceStagers& stagers_;
+  SaveFacts& facts_;
+  const Windows windows_;
+  double seconds_ = 0;
+  uint64_t fetched_bytes_ = 0;
+  EncodeAhead ahead_;
+};
+
+}  // namespace caisson
