@@ -55,7 +55,7 @@ def _close() -> None:
 
 
 def _after_fork() -> None:
-    """A child has none of the engine's threads: it makes an engine of its own."""
+    """A child has none of the engine's threads: it makes its own engine."""
     global _engine, _lock
     _lock = threading.Lock()
     if _engine is not None:

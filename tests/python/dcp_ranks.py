@@ -75,17 +75,21 @@ def specs(world):
     ])
 
 
+def place_of(shard):
+    return shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+
+
 def sharded(spec, source):
     tensor = sharded_tensor.zeros(spec, SIZE)
     for shard in tensor.local_shards():
-        at, count = shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+        at, count = place_of(shard)
         shard.tensor.copy_(source[at:at + count])
     return tensor
 
 
 def check_shards(tensor):
     for shard in tensor.local_shards():
-        at, count = shard.metadata.shard_offsets[0], shard.metadata.shard_sizes[0]
+        at, count = place_of(shard)
         assert torch.equal(shard.tensor, WHOLE[at:at + count])
 
 
@@ -131,6 +135,15 @@ def pairs(rank, world, folder):
              storage_writer=CaissonWriter(folder / "mesh0"))
     dist.barrier()
     assert len(os.listdir(folder / "mesh0")) == world + 1
+    # Ranks that do not talk have a manifest each, and read their own.
+    for writer in (CaissonWriter(folder / "alone"),
+                   dcp.FileSystemWriter(folder / "stock_alone")):
+        dcp.save({"m": distribute_tensor(MATRIX, mesh, [Shard(0)])},
+                 storage_writer=writer, use_collectives=False)
+    for name in ("alone", "stock_alone"):
+        state = {"m": distribute_tensor(MATRIX * 0, mesh, [Shard(0)])}
+        dcp.load(state, storage_reader=CaissonReader(folder / name))
+        assert torch.equal(state["m"].full_tensor(), MATRIX)
     future = dcp.async_save({"m": distribute_tensor(MATRIX, mesh, [Shard(1)])},
                             storage_writer=CaissonWriter(folder / "later"))
     future.result()

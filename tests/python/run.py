@@ -47,8 +47,8 @@ def main():
     options = parser.parse_args()
     folder = options.folder.resolve()
     peers = subprocess.run(
-        [options.peers, "-c", "import sysconfig, sys; print(sys.version_info[:2]"
-         " == tuple(map(int, sys.argv[1:]))); "
+        [options.peers, "-c", "import sysconfig, sys; "
+         "print(sys.version_info[:2] == tuple(map(int, sys.argv[1:]))); "
          "print(sysconfig.get_path('purelib'))",
          *map(str, sys.version_info[:2])],
         check=True, capture_output=True, text=True).stdout.split()

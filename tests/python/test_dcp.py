@@ -14,7 +14,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch.distributed.checkpoint as dcp  # noqa: E402
-from caisson.dcp import CaissonReader, CaissonWriter, _check, _stock  # noqa: E402
+from caisson.dcp import (  # noqa: E402
+    CaissonReader,
+    CaissonWriter,
+    _check,
+    _stock,
+)
 from torch.distributed.checkpoint import metadata as md  # noqa: E402
 
 RANKS = pathlib.Path(__file__).with_name("dcp_ranks.py")
@@ -205,6 +210,21 @@ def test_damage_of_ours_is_found(folder):
         load(folder, {"w": torch.zeros(64)})
 
 
+def test_a_save_removes_what_it_replaced(folder):
+    save_stock(folder, {"w": torch.zeros(64), "step": 0})
+    (folder / "mine.txt").touch()
+    (folder / "caisson.0.json").touch()
+    for value in (1, 2):
+        save_ours(folder, value)
+        names = sorted(path.name for path in folder.iterdir())
+        assert names[1:] == ["caisson.json", "mine.txt"] and len(names) == 3
+        assert load(folder, {"w": torch.zeros(64)})["w"][0] == value
+    alone = CaissonWriter(folder)
+    alone.set_up_storage_writer(True, rank=0, use_collectives=False)
+    with pytest.raises(caisson.InvalidArgumentError, match="together"):
+        alone.prepare_local_plan(dcp.SavePlan([]))
+
+
 def test_a_slice_reads_only_its_bytes(folder, monkeypatch):
     dcp.save({"w": torch.arange(1 << 16, dtype=torch.float32)},
              storage_writer=CaissonWriter(folder), no_dist=True)
@@ -245,8 +265,8 @@ def test_plug_in_survives_cached_plans_and_lazy_data(folder):
             super().resolve_data(item)
             return super().resolve_data(item)
 
-    state = {"w": torch.randn(3, 3).t()[1:], "z": torch.ones(2).to(torch.cfloat),
-             "o": {"a": [1, "x"]}}
+    state = {"w": torch.randn(3, 3).t()[1:],
+             "z": torch.ones(2).to(torch.cfloat), "o": {"a": [1, "x"]}}
     dcp.save(state, storage_writer=writer, planner=Planner(), no_dist=True)
     blank = {"w": torch.zeros(2, 3), "z": torch.zeros(2, dtype=torch.cfloat),
              "o": {"a": [0, ""]}}
@@ -277,17 +297,25 @@ def test_merge_and_ls(folder):
         caisson.dcp.merge(folder / "evil", folder / "y.pt")
 
 
-def test_the_command_line(folder):
+def test_the_command_line(folder, monkeypatch, capsys):
+    from caisson.__main__ import main
+
     def run(*args):
-        done = subprocess.run([sys.executable, "-m", "caisson", *args],
-                              capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout + done.stderr
+        monkeypatch.setattr(sys, "argv", ["caisson", *map(str, args)])
+        return main(), capsys.readouterr().out
 
     save_ours(folder / "c", 1)
     assert run("ls", folder / "c") == (0, "w float32 [64]\n")
     assert run("verify", folder / "c")[0] == 0
     assert run("convert", folder / "c", folder / "x.pt")[0] == 0
     assert run("ls", folder / "x.pt") == (0, "w float32 [64]\n")
+    (shard,) = (folder / "c").glob("__*.pt")
+    entry = next(e for e in caisson.ls(shard) if e["name"].startswith("w"))
+    data = bytearray(shard.read_bytes())
+    data[entry["offset"]] ^= 1
+    shard.write_bytes(data)
+    code, out = run("verify", folder / "c")
+    assert code == 1 and "DAMAGED" in out
     (folder / "c/caisson.json").write_text("{")
     assert run("verify", folder / "c")[0] == 2
 

@@ -97,14 +97,14 @@ def read(folder: str, rank: Optional[int] = None) -> Optional[Metadata]:
     except FileNotFoundError:
         return None
     try:
-        return _parse(text)
+        return _parse(text, whole=rank is None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, (CorruptError, UnsupportedError)):
             raise
         raise CorruptError(f"{path}: no manifest: {error!r}") from error
 
 
-def _parse(text: bytes) -> Metadata:
+def _parse(text: bytes, whole: bool) -> Metadata:
     manifest = json.loads(text)
     if manifest["format"] != FORMAT or manifest["version"] != VERSION:
         raise UnsupportedError(
@@ -123,7 +123,7 @@ def _parse(text: bytes) -> Metadata:
     planner = manifest["planner"]
     if planner is not None:
         planner = {fqn: tuple(path) for fqn, path in planner.items()}
-    check_chunks(state, storage)
+    check_chunks(state, storage, whole)
     return Metadata(state_dict_metadata=state, planner_data=planner,
                     storage_data=storage)
 

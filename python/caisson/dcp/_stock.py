@@ -137,7 +137,7 @@ def read(folder: str, rank: Optional[int] = None) -> Optional[Metadata]:
     except FileNotFoundError:
         return None
     try:
-        return _convert(parse(content))
+        return _convert(parse(content), whole=rank is None)
     except CaissonError as error:
         raise type(error)(f"{path}: {error}") from error
     except Exception as error:  # whatever a damaged pickle does
@@ -156,7 +156,7 @@ def parse(content: bytes) -> Any:
     return _Reader(io.BytesIO(content)).load()
 
 
-def _convert(found: Any) -> Metadata:
+def _convert(found: Any, whole: bool) -> Metadata:
     if not isinstance(found, _Metadata):
         raise CorruptError("its pickle is no Metadata")
     state = {fqn: _what(fqn, what)
@@ -175,7 +175,7 @@ def _convert(found: Any) -> Metadata:
         key = MetadataIndex(index.get("fqn"), index.get("offset"),
                             index.get("index"))
         storage[key] = Item(plain_name(info.get("relative_path")), offset, size)
-    check_chunks(state, storage)
+    check_chunks(state, storage, whole)
     return Metadata(state_dict_metadata=state,
                     planner_data=found.get("planner_data"),
                     storage_data=storage)

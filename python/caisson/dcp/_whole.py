@@ -86,7 +86,8 @@ def merge(path: Any, target: Any, **options: Any) -> dict:
         state: dict = {}
         for i, (fqn, what) in enumerate(metadata.state_dict_metadata.items()):
             if isinstance(what, BytesStorageMetadata):
-                value = _value(folder, metadata.storage_data[MetadataIndex(fqn)])
+                place = metadata.storage_data[MetadataIndex(fqn)]
+                value = _value(folder, place)
             else:
                 value = _tensor(folder, metadata, fqn, what, files,
                                 os.path.join(scratch, str(i)))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CaissonWriter: one archive for each rank, then the manifest."""
 
+import contextlib
 import io
 import os
 import re
@@ -16,10 +17,12 @@ from torch.futures import Future
 from caisson import _api, _caisson, _options
 from caisson._arrays import Dense
 from caisson.dcp import _manifest
-from caisson.errors import UnsupportedError
+from caisson.errors import InvalidArgumentError, UnsupportedError
 
-# What only a CaissonWriter makes, and may remove.
+# What only a CaissonWriter makes, and may remove; and what stock's makes.
 SHARD = re.compile(r"__(\d+)_[0-9a-f]{32}\.pt$")
+RANK_MANIFEST = re.compile(r"caisson\.\d+\.json$")
+STOCK_SHARD = re.compile(r"__\d+_\d+\.distcp$")
 
 
 class CaissonWriter(StorageWriter):
@@ -60,6 +63,12 @@ class CaissonWriter(StorageWriter):
 
     def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
         os.makedirs(self._path, exist_ok=True)
+        joint = os.path.join(self._path, _manifest.name_of())
+        if self._alone is not None and os.path.exists(joint):
+            raise InvalidArgumentError(
+                f"{self._path}: holds a checkpoint that the ranks wrote "
+                "together, which one rank alone may not replace"
+            )
         return plan
 
     def prepare_global_plan(self, plans: list) -> list:
@@ -109,17 +118,19 @@ class CaissonWriter(StorageWriter):
                              for chunk in metadata.storage_data.values()})
 
     def _remove_others(self, kept: set) -> None:
-        """The shards of saves before this one, also of those that died."""
+        """What the manifest replaced, and shards of saves that died."""
+        together = self._alone is None
+        old = [".metadata"] if together else []
         for name in os.listdir(self._path):
             shard = SHARD.match(name)
-            mine = self._alone is None or (
-                shard is not None and int(shard[1]) == self._alone
-            )
-            if shard and mine and name not in kept:
+            if shard and (together or int(shard[1]) == self._alone):
+                old += [] if name in kept else [name]
+            elif together and (RANK_MANIFEST.match(name)
+                               or STOCK_SHARD.match(name)):
+                old.append(name)
+        for name in old:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._path, name))
-        stock = os.path.join(self._path, ".metadata")
-        if self._alone is None and os.path.exists(stock):
-            os.unlink(stock)  # of what the manifest replaced
 
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
