@@ -81,7 +81,7 @@ class ChunkDecoder {
     if (fault != PlaneFault::kNone) return {fault, 0};
     const bool aligned =
         reinterpret_cast<uintptr_t>(job_.dst) % kLineBytes == 0;
-    return DecodePlanes(
+    return decode_(
         {job_.src, chunk_, &head, job_.dst, streams_ && aligned, scratch_});
   }
 

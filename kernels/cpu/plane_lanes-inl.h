@@ -257,15 +257,13 @@ inline uint32_t EscapesOf(const uint16_t* lanes, uint16_t value) {
   return bits;
 }
 
-// Decodes a superblock of each of kWays segments, then merges it. Escapes have
-// a top of 0; which they are is left in escapes[way][step].
-template <class AnyPlanes, int kWays>
-HWY_NOINLINE void DecodeSteps(const DecodeTables& tables,
-                              SegmentReader* readers,
-                              typename AnyPlanes::Merger* mergers,
-                              uint32_t (*escapes)[plane::kSteps]) {
+// Decodes a superblock of each of kWays segments into tops: 0 for escapes, of
+// which escapes[way][step] says which they are.
+template <int kWays>
+HWY_NOINLINE void DecodeTops(const DecodeTables& tables, SegmentReader* readers,
+                             Superblock* blocks,
+                             uint32_t (*escapes)[plane::kSteps]) {
   const DecodeStep one(tables);
-  Superblock blocks[kWays];
   const uint8_t* next[kWays];
   for (int j = 0; j < kWays; ++j) next[j] = readers[j].next;
   for (uint32_t step = 0; step < plane::kSteps; ++step) {
@@ -283,8 +281,18 @@ HWY_NOINLINE void DecodeSteps(const DecodeTables& tables,
         lanes[hwy::Num0BitsBelowLS1Bit_Nonzero32(found)] = 0;
       }
     }
-    mergers[j].Merge(blocks[j]);
   }
+}
+
+// The same, and merges them. Steps take longer than the merging here, and one
+// function of steps serves all types.
+template <class AnyPlanes, int kWays>
+void DecodeSteps(const DecodeTables& tables, SegmentReader* readers,
+                 typename AnyPlanes::Merger* mergers,
+                 uint32_t (*escapes)[plane::kSteps]) {
+  Superblock blocks[kWays];
+  DecodeTops<kWays>(tables, readers, blocks, escapes);
+  for (int j = 0; j < kWays; ++j) mergers[j].Merge(blocks[j]);
 }
 
 // One step back of a segment.

@@ -235,7 +235,7 @@ class ChunkEncoder {
     Count(turn);
     MakeModel();
     const bool noise =
-        shared_.plan.model.freqs[plane::kEscape] > plane::kNoiseFreq;
+        plane::IsNoise(shared_.cost, plane::SampleElems(task_.elems));
     block_.Sync();
     return noise && bytes < kWidth ? turn - 1 : turn;
   }

@@ -100,6 +100,12 @@ CAISSON_HOST_DEVICE constexpr uint32_t CostOf(uint32_t freq) {
   return (log + 8) >> 4;
 }
 
+// Whether symbols of a sample that cost so much, in 1/256 of a bit, are better
+// not coded.
+CAISSON_HOST_DEVICE constexpr bool IsNoise(uint64_t cost, uint32_t sample) {
+  return cost > uint64_t{sample} * 8 * 256;
+}
+
 // The largest R16 chunk that is worth it: 97 % of what it stands for.
 CAISSON_HOST_DEVICE constexpr uint64_t WorthBytes(uint64_t bytes) {
   return bytes * 97 / 100;

@@ -95,9 +95,8 @@ uint32_t TurnOf(const std::byte* src, uint32_t elems) {
   const uint32_t turn = zigzag | (kWidth - bytes);
   const Sample<kType> sample(src, elems, turn);
   uint64_t cost;
-  const Model model = MakeModel(sample.counts, SampleElems(elems), &cost);
-  if (model.freqs[kEscape] <= kNoiseFreq || bytes == kWidth) return turn;
-  return turn - 1;
+  MakeModel(sample.counts, SampleElems(elems), &cost);
+  return IsNoise(cost, SampleElems(elems)) && bytes < kWidth ? turn - 1 : turn;
 }
 
 bool IsWorth(const EncodePlan& plan, PlaneType type, uint32_t elems) {

@@ -16,9 +16,6 @@
 
 namespace caisson::plane {
 
-// An escape's row this frequent says that a byte of an integer is noise.
-inline constexpr uint32_t kNoiseFreq = 16;
-
 struct EncodePlan {
   bool worth = false;  // else the chunk is stored raw
   uint8_t flags = 0;   // what may be constant: the encoder finds out

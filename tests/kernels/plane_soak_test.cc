@@ -124,8 +124,11 @@ TEST(PlaneSoak, TenMillionDamagedChunks) {
       ASSERT_TRUE(std::ranges::equal(dst, sample.elems)) << "chunk " << i;
     }
     if (i % 64 != 0) continue;
-    for (const KernelTable* const table :
-         {static_cast<const KernelTable*>(nullptr), &CudaLanes()}) {
+    std::vector<const KernelTable*> others = {nullptr};
+    if (std::endian::native == std::endian::little) {
+      others.push_back(&CudaLanes());
+    }
+    for (const KernelTable* const table : others) {
       const auto to = std::span(other).first(dst.size());
       ASSERT_EQ(DecodeChunk(table, chunk, src, to), fault) << "chunk " << i;
     }

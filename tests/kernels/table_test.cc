@@ -20,6 +20,10 @@ TEST(KernelsFor, TheHostAreAlwaysThereAndComplete) {
   EXPECT_NE(table->transform, nullptr);
   EXPECT_NE(table->workspace_bytes, nullptr);
   EXPECT_NE(table->inflate, nullptr);
+  EXPECT_NE(table->plane_encode, nullptr);
+  EXPECT_NE(table->plane_encode_bytes, nullptr);
+  EXPECT_NE(table->plane_decode, nullptr);
+  EXPECT_NE(table->plane_decode_bytes, nullptr);
 }
 
 TEST(KernelsFor, CudaAreThereOrSayWhyNot) {
