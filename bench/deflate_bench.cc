@@ -195,7 +195,7 @@ Status DeflateChunks(std::span<Chunk> chunks, size_t threads) {
       const DeflateJob job = {.src = chunk.src,
                               .dst = chunk.dst,
                               .stored = &chunk.stored,
-                              .ends = i + 1 == chunks.size()};
+                              .ends = false};
       const auto kernels = KernelsFor(Device::Cpu());
       if (!(*kernels)->deflate(kLevel, {&job, 1}, {}).ok()) failed = true;
     }
@@ -227,6 +227,9 @@ Body DeflateChunksBy(size_t threads) {
     for (const Chunk& chunk : chunks) {
       stream.insert(stream.end(), chunk.dst.begin(),
                     chunk.dst.begin() + static_cast<ptrdiff_t>(chunk.stored));
+    }
+    for (const int end : {1, 0, 0, 0xff, 0xff}) {
+      stream.push_back(static_cast<std::byte>(end));
     }
     Bytes decoded(kManyBytes);
     if (!LibdeflateInflate(stream, decoded) || decoded != ManyWeights()) {
