@@ -80,7 +80,7 @@ class BenchTest(CliTest):
         self.assertRegex(machine, r"^of the machine, GB/s: memcpy \d+\.\d\d, ")
         title, *times = seconds.splitlines()
         self.assertEqual(title, "seconds:")
-        self.assertEqual([line.split()[0] for line in times], STAGES[:4])
+        self.assertEqual([line.split()[0] for line in times], STAGES[:6])
         for line in times:
             self.assertRegex(
                 line, r"^\w+ +total \d+\.\d\d, copy \d+\.\d\d, transfer ")
