@@ -18,8 +18,23 @@
 #include "kernels/plane/type_switch.h"
 
 // Lambdas that are called once for each step have to be part of their loop:
-// what they capture would be loaded again after every store.
+// what they capture would be loaded again after every store. Sanitizers make so
+// much of the result that compilers take many minutes; with them it is left
+// alone, and fewer segments go side by side.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CAISSON_PLANE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CAISSON_PLANE_SANITIZED 1
+#endif
+#endif
+#if defined(CAISSON_PLANE_SANITIZED)
+#define CAISSON_PLANE_LAMBDA HWY_ATTR
+#define CAISSON_PLANE_WAYS 2
+#else
 #define CAISSON_PLANE_LAMBDA HWY_ATTR __attribute__((always_inline))
+#define CAISSON_PLANE_WAYS 4
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/plane_coder.cc"
@@ -47,10 +62,10 @@ namespace caisson::cpu::HWY_NAMESPACE {
 
 #if CAISSON_PLANE_VECTORS
 
-constexpr int kMostWays = 4;
+constexpr int kMostWays = CAISSON_PLANE_WAYS;
 
 // Calls fn(first segment, ways, superblocks) for groups of segments that are
-// equally long; ways is a constant of 4, 2 or 1.
+// equally long; ways is a constant: kMostWays, 2 or 1.
 template <typename Fn>
 bool ForGroups(uint32_t elems, uint8_t shift, const Fn& fn) {
   const uint32_t whole = elems / plane::SegmentElems(shift);
@@ -60,9 +75,9 @@ bool ForGroups(uint32_t elems, uint8_t shift, const Fn& fn) {
   while (good && s < count) {
     const uint32_t superblocks = plane::SegmentSuperblocks(elems, shift, s);
     const uint32_t alike = s < whole ? whole - s : 1;
-    if (alike >= 4) {
-      good = fn(s, std::integral_constant<int, 4>(), superblocks);
-      s += 4;
+    if (alike >= kMostWays) {
+      good = fn(s, std::integral_constant<int, kMostWays>(), superblocks);
+      s += kMostWays;
     } else if (alike >= 2) {
       good = fn(s, std::integral_constant<int, 2>(), superblocks);
       s += 2;
