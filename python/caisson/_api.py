@@ -46,6 +46,7 @@ def _save_options(compress, cast, fsync, format, drop, checksums, metadata,
     _options.check_compress(compress)
     options = dict(
         cast=_cast.caster(_options.casts(cast)),
+        compress=compress,
         fsync=fsync,
         format=format,
         drop=drop,
@@ -155,6 +156,8 @@ def convert(source: Any, target: Any, *, compress: Optional[str] = None,
     only torch knows stays as it is; no torch is needed."""
     _options.check_compress(compress)
     options = dict(fsync=fsync, drop=drop)
+    if compress is not None:
+        options["compress"] = compress
     if format is not None:
         options["format"] = format
     return _caisson.convert(_engine.current(), _options.path_of(source),

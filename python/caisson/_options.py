@@ -62,10 +62,10 @@ def path_of(path: Any) -> str:
 
 
 def check_compress(compress: Any) -> None:
-    if compress not in (None, "none"):
+    if compress not in (None, "none", "deflate", "plane", "auto"):
         raise UnsupportedError(
-            f"compress={compress!r}: this version writes uncompressed files "
-            "only; give None"
+            f"compress={compress!r}: expected None, 'deflate', 'plane' or "
+            "'auto'"
         )
 
 

@@ -64,6 +64,11 @@ SaveOptions SaveOptionsFrom(nb::handle given) {
   Set(given, "format", &format);
   if (format == "pytorch") options.format.format = FileFormat::kPyTorch;
   if (format == "safetensors") options.format.format = FileFormat::kSafetensors;
+  std::string compress;
+  Set(given, "compress", &compress);
+  if (compress == "deflate") options.compress = CompressMode::kDeflate;
+  if (compress == "plane") options.compress = CompressMode::kPlane;
+  if (compress == "auto") options.compress = CompressMode::kAuto;
   Set(given, "drop", &options.format.drop);
   Set(given, "checksums", &options.format.checksums);
   Set(given, "shard_bytes", &options.format.shard_bytes);

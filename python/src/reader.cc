@@ -78,6 +78,16 @@ class File {
                                   path);
   }
 
+  // An archive in memory.
+  static std::shared_ptr<File> OpenBytes(const nb::bytes& content) {
+    const auto copy =
+        std::make_shared<const std::string>(content.c_str(), content.size());
+    auto adapter = std::make_shared<MemoryAdapter>(
+        std::as_bytes(std::span(*copy)), "<memory>", copy);
+    return std::make_shared<File>(Take(Reader::Open(std::move(adapter))),
+                                  "<memory>");
+  }
+
   // (name, path, dtype, shape, bytes, record, offset, stored bytes,
   // compression, crc32, file) of each.
   nb::list tensors() const {
@@ -198,6 +208,7 @@ void AddReader(nb::module_& module) {
   nb::class_<File>(module, "File")
       .def_static("open", &File::Open)
       .def_static("open_part", &File::OpenPart)
+      .def_static("open_bytes", &File::OpenBytes)
       .def("tensors", &File::tensors)
       .def("unknown", &File::unknown)
       .def("tree", &File::tree)

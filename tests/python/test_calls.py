@@ -101,6 +101,21 @@ def test_errors_are_typed(folder):
         caisson.save({}, folder / "y.pt", compress="magic")
 
 
+@pytest.mark.parametrize("compress", ["deflate", "plane", "auto"])
+def test_compressed_files_come_back(folder, compress):
+    state = {"w": torch.arange(1 << 18, dtype=torch.float32)}
+    report = caisson.save(state, folder / "x.pt", compress=compress)
+    assert compress == "auto" or report["file_bytes"] < report["tensor_bytes"]
+    assert torch.equal(caisson.load(folder / "x.pt")["w"], state["w"])
+    if compress != "auto":
+        (entry,) = caisson.ls(folder / "x.pt")
+        assert entry["compression"] == compress
+    caisson.convert(folder / "x.pt", folder / "y.pt")
+    assert torch.equal(torch.load(folder / "y.pt")["w"], state["w"])
+    caisson.save_async(state, folder / "z.pt", compress=compress).wait()
+    assert caisson.verify(folder / "z.pt")["ok"]
+
+
 def test_safetensors_both_ways(folder):
     peer = pytest.importorskip("safetensors.torch")
     state = {"w": torch.randn(3, 4), "b": torch.ones(2, dtype=torch.float16)}

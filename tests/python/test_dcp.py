@@ -320,6 +320,23 @@ def test_the_command_line(folder, monkeypatch, capsys):
     assert run("verify", folder / "c")[0] == 2
 
 
+@pytest.mark.parametrize("compress", ["deflate", "plane"])
+def test_shards_may_be_compressed(folder, compress):
+    state = {"w": torch.arange(1 << 16, dtype=torch.float32).reshape(256, 256),
+             "text": ["a long value, "] * 5000}
+    writer = CaissonWriter(folder, compress=compress)
+    dcp.save(state, storage_writer=writer, no_dist=True)
+    (shard,) = folder.glob("__*.pt")
+    assert shard.stat().st_size < state["w"].nbytes
+    blank = {"w": torch.zeros(256, 256), "text": []}
+    assert torch.equal(load(folder, blank)["w"], state["w"])
+    assert blank["text"] == state["text"]
+    caisson.dcp.merge(folder, folder / "x.pt")
+    merged = torch.load(folder / "x.pt")
+    assert torch.equal(merged["w"], state["w"])
+    assert merged["text"] == state["text"]
+
+
 def test_bytes_reach_the_planner_as_they_are(folder):
     value = io.BytesIO()
     torch.save({"a": 1}, value)

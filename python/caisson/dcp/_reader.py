@@ -149,7 +149,7 @@ class CaissonReader(StorageReader):
                 chunk: Any) -> tuple:
         found = by_record.get(chunk.record)
         same = found is not None and found[1][7] == chunk.bytes and (
-            not chunk.bytes or found[1][9] == chunk.crc32
+            not chunk.bytes or (found[1][9] or 0) == chunk.crc32
         )
         if not same:
             raise CorruptError(
@@ -176,8 +176,7 @@ class CaissonReader(StorageReader):
     def _load_bytes(self, path: str, item: Any, content: Any,
                     planner: Any) -> None:
         value = bytes(memoryview(content.numpy()))
-        place = self._storage[item.storage_index]
-        self._allow(path, item, place.at, place.bytes)
+        self._allow(path, item, value)
         planner.load_bytes(item, io.BytesIO(value))
 
     def _load_stock_bytes(self, path: str, key: Any, items: list,
@@ -188,15 +187,15 @@ class CaissonReader(StorageReader):
         if len(value) != key.bytes:
             raise CorruptError(f"{path}: needs {key.bytes} bytes at "
                                f"{key.offset}")
-        for item, place in items:
-            self._allow(path, item, place.offset, place.bytes)
+        for item, _ in items:
+            self._allow(path, item, value)
             planner.load_bytes(item, io.BytesIO(value))
 
-    def _allow(self, path: str, item: Any, offset: int, size: int) -> None:
+    def _allow(self, path: str, item: Any, value: bytes) -> None:
         """Refuses a pickle that would run what it names."""
         if self._allow_pickle:
             return
-        file = _caisson.File.open_part(path, offset, size)
+        file = _caisson.File.open_bytes(value)
         for module, name in file.unknown():
             if (module, name) not in _PLAIN:
                 raise UnsupportedError(

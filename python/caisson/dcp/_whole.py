@@ -143,8 +143,15 @@ def _find(file: Any, place: Any) -> tuple:
 
 def _value(folder: str, place: Any) -> Any:
     path = os.path.join(folder, place.file)
-    offset = place.offset if isinstance(place, _stock.Item) else place.at
-    file = _caisson.File.open_part(path, offset, place.bytes)
+    if isinstance(place, _stock.Item):
+        file = _caisson.File.open_part(path, place.offset, place.bytes)
+    else:
+        shard = _caisson.File.open(path)
+        position, facts = _find(shard, place)
+        content = torch.empty(facts[4], dtype=torch.uint8)
+        _caisson.read(_engine.current(), shard,
+                      [(position, [], content.data_ptr(), facts[4])], None)
+        file = _caisson.File.open_bytes(bytes(memoryview(content.numpy())))
     for module, name in file.unknown():
         if (module, name) not in _api._PLAIN:
             raise UnsupportedError(f"{path}: uses {module}.{name}")

@@ -34,6 +34,7 @@ class CaissonWriter(StorageWriter):
                  fsync: bool = True):
         super().__init__()
         _options.check_compress(compress)
+        self._compress = compress
         self._path = os.fspath(path)
         self._fsync = fsync
         self._rank = 0
@@ -93,7 +94,7 @@ class CaissonWriter(StorageWriter):
             state[key] = _payload(item, planner.resolve_data(item))
         name = f"__{self._rank}_{uuid.uuid4().hex}.pt"
         path = os.path.join(self._path, name)
-        _api.save(state, path, fsync=self._fsync)
+        _api.save(state, path, compress=self._compress, fsync=self._fsync)
         del state
         stored = {facts[1][0]: facts
                   for facts in _caisson.File.open(path).tensors()}
