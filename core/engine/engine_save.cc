@@ -240,13 +240,10 @@ Result<SaveReport> Engine::Impl::Save(const State& state,
   ReadRoutes routes(options_.direct);
   ParallelReads reads(machinery, routes, {}, {});
   SourceStorages source(Reader::Impl::Of(*options.source), reads);
-  const FormatOptions& format = options.format;
-  if ((format.format ? format.format : FormatOf(path)) ==
-      FileFormat::kPyTorch) {
-    return Save(state, path, options, &source);
-  }
-  CAISSON_ASSIGN_OR_RETURN(const State dense, source.LoadStrided(state));
-  return Save(dense, path, options, &source);
+  CAISSON_ASSIGN_OR_RETURN(
+      const State planned,
+      source.Load(state, ReadsOfPlan(path, options.format, options.compress)));
+  return Save(planned, path, options, &source);
 }
 
 Result<SaveReport> Engine::Impl::Save(const State& state,

@@ -96,8 +96,9 @@ struct SaveOptions {
   // is the Outline(), changed or not. They are read while the file is written,
   // and checked as a load checks them, before the file appears; what is not
   // stored as it is wanted (compressed, big-endian, a view of a part, or one
-  // that is not dense) is read whole in its turn. Must outlive the save. Save()
-  // only: SaveAsync() answers kInvalidArgument. Null: all are in memory.
+  // that is not dense) is read whole in its turn; for a compressed save or one
+  // as text, all is read first. Must outlive the save. Save() only: SaveAsync()
+  // answers kInvalidArgument. Null: all are in memory.
   const Reader* source = nullptr;
 
   // Called now and then, from the thread that saves; must not call the engine.

@@ -128,9 +128,9 @@ TEST(PartWriter, RefusesPiecesThatItCannotProduce) {
       script.AddRaw(measured ? Part(Measure{bad}) : Part(bad));
       return WriteStatus(script);
     };
-    TensorPiece varint = piece;
-    varint.encoding = Encoding::kVarint32;
-    EXPECT_THAT(status_of(varint), StatusIs(StatusCode::kUnsupported));
+    TensorPiece nested = piece;
+    nested.encoding = Encoding::kNested;
+    EXPECT_THAT(status_of(nested), StatusIs(StatusCode::kUnsupported));
     TensorPiece absent = piece;
     absent.storage = std::make_shared<Storage>();
     absent.storage->region.bytes = 16;

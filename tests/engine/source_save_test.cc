@@ -154,6 +154,25 @@ TEST_F(SourceSave, ReadsWhatIsCompressed) {
   }
 }
 
+// Some of whose plans look at the bytes, and whose sizes depend on them.
+TEST_F(SourceSave, WritesWhatIsEncoded) {
+  const std::string in = File(MixedState(9), "in.pt");
+  for (const char* suffix : {".minidb", ".pb", ".pbtxt"}) {
+    ExpectSameFile(in, suffix, Small());
+  }
+  for (const CompressMode mode :
+       {CompressMode::kDeflate, CompressMode::kPlane}) {
+    SaveOptions options = Quick();
+    options.compress = mode;
+    ExpectSameFile(in, ".pt", Small(), options);
+    // And what was packed, as any other source.
+    const std::string packed = scratch_ / "source/m.pt";
+    const std::string kept = scratch_ / "packed.pt";
+    fs::copy_file(packed, kept, fs::copy_options::overwrite_existing);
+    ExpectSameFile(kept, ".safetensors", Small());
+  }
+}
+
 TEST_F(SourceSave, ReadsTheOtherByteOrder) {
   const std::string file = FileOf(MixedState(5));
   Records records = RecordsOf(file);

@@ -86,14 +86,15 @@ const ByteSource& SourceStorages::SourceOf(const Piece& piece) const {
   return piece.source == 0 ? file_.source : file_.shards[piece.source - 1];
 }
 
-Result<State> SourceStorages::LoadStrided(const State& state) {
+Result<State> SourceStorages::Load(const State& state, PlanReads which) {
+  if (which == PlanReads::kNothing) return state;
   CAISSON_ASSIGN_OR_RETURN(const auto tensors, state.Tensors());
-  std::unordered_set<const Storage*> strided;
+  std::unordered_set<const Storage*> wanted;
   for (const NamedTensor& tensor : tensors) {
     const TensorView& view = *tensor.view;
-    if (!view.contiguous() && !view.storage->resident()) {
-      strided.insert(view.storage.get());
-    }
+    if (view.storage->resident()) continue;
+    if (which == PlanReads::kStrided && view.contiguous()) continue;
+    wanted.insert(view.storage.get());
   }
   std::vector<SourceRun> runs;
   Status allocated;
@@ -101,7 +102,7 @@ Result<State> SourceStorages::LoadStrided(const State& state) {
   loaded.root =
       CloneTree(state.root, [&](const StorageHandle& storage) -> StorageHandle {
         const StorageLayout* const layout = Find(storage.get());
-        if (layout == nullptr || !strided.contains(storage.get())) {
+        if (layout == nullptr || !wanted.contains(storage.get())) {
           return storage;
         }
         auto copy = std::make_shared<Storage>(*storage);

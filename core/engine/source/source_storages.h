@@ -14,6 +14,7 @@
 #include "caisson/status.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/engine/write/state_parts.h"
 #include "core/formats/layout.h"
 
 namespace caisson {
@@ -48,11 +49,10 @@ class SourceStorages {
   // the file has none.
   Status Compare(const StorageLayout& storage, uint32_t crc) const;
 
-  // A copy of `state` whose views that are not dense have their storages in
-  // memory.
+  // A copy of `state` with the storages in memory that `which` names.
   //
   // Errors: those of Reader::Read.
-  Result<State> LoadStrided(const State& state);
+  Result<State> Load(const State& state, PlanReads which);
 
  private:
   const ByteSource& SourceOf(const Piece& piece) const;

@@ -240,6 +240,17 @@ Status Explained(const Status& status, const State& state,
   return NamingTensor(status, state).WithContext(path);
 }
 
+PlanReads ReadsOfPlan(const std::string& path, const FormatOptions& format,
+                      CompressMode compress) {
+  const std::optional<FileFormat> chosen =
+      format.format ? format.format : FormatOf(path);
+  if (compress != CompressMode::kNone) return PlanReads::kAll;
+  if (chosen == FileFormat::kPyTorch) return PlanReads::kNothing;
+  const bool text = chosen == FileFormat::kCaffe2 &&
+                    caffe2::FormOfSuffix(path) == caffe2::Form::kProtodbText;
+  return text ? PlanReads::kAll : PlanReads::kStrided;
+}
+
 uint64_t SavePlan::BytesBound() const {
   uint64_t bytes = 0;
   for (const PlannedFile& file : files) bytes += file.parts->BytesBound();

@@ -36,6 +36,15 @@ struct SavePlan {
   uint64_t BytesBound() const;
 };
 
+// Of which storages a plan looks at the bytes, so that they must be in memory.
+enum class PlanReads : uint8_t {
+  kNothing,
+  kStrided,  // those of views that are not dense
+  kAll,
+};
+PlanReads ReadsOfPlan(const std::string& path, const FormatOptions& format,
+                      CompressMode compress);
+
 // The files of `state`: one at `path`, unless the options ask for shards. For a
 // PyTorch file in `profile`, or in the state's own. The plan keeps the
 // storages; the tree may change afterwards. Where `wish` asks for it, storages
