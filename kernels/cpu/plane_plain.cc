@@ -276,7 +276,8 @@ class Decoder {
         Store(words[lane], first + ElemOf(TraitsOf(kType).width, step, lane));
       }
     }
-    return CheckFiller(first);
+    CheckFillers();
+    return true;
   }
 
   // Elements past the end are kept, to see that they repeat the last.
@@ -289,14 +290,13 @@ class Decoder {
     }
   }
 
-  bool CheckFiller(uint32_t) {
+  void CheckFillers() {
     for (const uint64_t elem : fillers_) {
       fillers_good_ =
           fillers_good_ &&
           elem == LoadElem<kType>(target_.dst, target_.chunk.elems - 1);
     }
     fillers_.clear();
-    return true;
   }
 
   const PlaneTarget& target_;

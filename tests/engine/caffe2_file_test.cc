@@ -14,7 +14,7 @@
 #include "caisson/engine.h"
 #include "caisson/reader.h"
 #include "caisson/writer.h"
-#include "tests/engine/state_files.h"
+#include "tests/engine/flat_files.h"
 
 namespace caisson {
 namespace {
@@ -52,34 +52,6 @@ State SomeState() {
   return state;
 }
 
-void ExpectSame(const State& expected, const State& loaded) {
-  const auto wanted = expected.Tensors();
-  ASSERT_THAT(wanted.status(), IsOk());
-  for (const NamedTensor& tensor : *wanted) {
-    const std::string name = Join(tensor.path);
-    const Node* node = loaded.root.Find(name);
-    ASSERT_NE(node, nullptr) << name;
-    const TensorView* view = node->As<TensorView>();
-    ASSERT_NE(view, nullptr) << name;
-    EXPECT_EQ(view->spec.dtype, tensor.view->spec.dtype) << name;
-    EXPECT_EQ(view->spec.shape, tensor.view->spec.shape) << name;
-    EXPECT_EQ(PlainGather(*view), PlainGather(*tensor.view)) << name;
-  }
-  EXPECT_EQ(loaded.root.As<Dict>()->size(), wanted->size());
-}
-
-WriteOptions Quick() {
-  WriteOptions options;
-  options.sync = false;
-  return options;
-}
-
-std::string Written(const State& state, const std::string& path,
-                    const WriteOptions& options = Quick()) {
-  EXPECT_THAT(Writer(options).Write(state, path).status(), IsOk());
-  return Content(path);
-}
-
 struct Suffix {
   const char* suffix;
   const char* format;
@@ -111,7 +83,7 @@ TEST(Caffe2File, ComesBackAsItWasInEachForm) {
 
 TEST(Caffe2File, IsTheSameFromEveryWriter) {
   const ScratchDirectory scratch;
-  WriteOptions chunks = Quick();
+  WriteOptions chunks = QuickWrite();
   chunks.format.chunk_elems = 1000;
   const std::string expected =
       Written(SomeState(), scratch / "w.minidb", chunks);
@@ -142,7 +114,7 @@ TEST(Caffe2File, IsTheSameFromEveryWriter) {
 TEST(Caffe2File, ReadsCastsBlocksAndInto) {
   const ScratchDirectory scratch;
   const std::string path = scratch / "m.minidb";
-  WriteOptions chunks = Quick();
+  WriteOptions chunks = QuickWrite();
   chunks.format.chunk_elems = 700;
   Written(SomeState(), path, chunks);
   const auto reader = Reader::Open(path);
@@ -175,7 +147,7 @@ TEST(Caffe2File, AppendsByACopy) {
   more["more"] = RandomTensor(DType::kInt8, {9}, 77);
   for (const auto& [suffix, format] : kSuffixes) {
     const std::string path = scratch / ("m" + std::string(suffix));
-    WriteOptions options = Quick();
+    WriteOptions options = QuickWrite();
     options.format.append = true;
     const std::string first = Written(SomeState(), path, options);
     EXPECT_THAT(Written(more, path, options), testing::StartsWith(first));
@@ -194,12 +166,12 @@ TEST(Caffe2File, RefusesWhatItCannotCarryUnlessToldToDropIt) {
   state["w"] = RandomTensor(DType::kFloat32, {2, 3}, 1);
   state["c"] = RandomTensor(DType::kComplex64, {2}, 1);
   state["step"] = 7;
-  EXPECT_THAT(Writer(Quick()).Write(state, path).status(),
+  EXPECT_THAT(Writer(QuickWrite()).Write(state, path).status(),
               StatusIs(StatusCode::kUnsupported,
                        AllOf(HasSubstr("Caffe2"), HasSubstr("'step': an int"),
                              HasSubstr("'c': the dtype complex64"))));
   EXPECT_FALSE(std::filesystem::exists(path));
-  WriteOptions options = Quick();
+  WriteOptions options = QuickWrite();
   options.format.drop = true;
   const auto report = Writer(options).Write(state, path);
   ASSERT_THAT(report.status(), IsOk());
@@ -207,7 +179,7 @@ TEST(Caffe2File, RefusesWhatItCannotCarryUnlessToldToDropIt) {
   EXPECT_THAT(Reader::Open(path)->tensors(), SizeIs(1));
   State odd;
   odd["a#%b"] = RandomTensor(DType::kFloat32, {1}, 1);
-  EXPECT_THAT(Writer(Quick()).Write(odd, path).status(),
+  EXPECT_THAT(Writer(QuickWrite()).Write(odd, path).status(),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("'a#%b'")));
 }
 
@@ -217,7 +189,7 @@ TEST(Caffe2File, TextNamesTheNanThatItLoses) {
   State state;
   state["w"] = DenseTensor(DType::kFloat32, {1}, const_cast<uint32_t*>(bits));
   EXPECT_THAT(
-      Writer(Quick()).Write(state, scratch / "m.pbtxt").status(),
+      Writer(QuickWrite()).Write(state, scratch / "m.pbtxt").status(),
       StatusIs(StatusCode::kUnsupported, HasSubstr("'w': the bits of a NaN")));
 }
 

@@ -12,7 +12,7 @@
 #include "caisson/engine.h"
 #include "caisson/reader.h"
 #include "caisson/writer.h"
-#include "tests/engine/state_files.h"
+#include "tests/engine/flat_files.h"
 
 namespace caisson {
 namespace {
@@ -33,34 +33,6 @@ State SomeState() {
   state["flag"] = RandomTensor(DType::kUInt8, {}, 5);
   state.metadata = {{"format", "pt"}};
   return state;
-}
-
-void ExpectSame(const State& expected, const State& loaded) {
-  const auto wanted = expected.Tensors();
-  ASSERT_THAT(wanted.status(), IsOk());
-  for (const NamedTensor& tensor : *wanted) {
-    const std::string name = Join(tensor.path);
-    const Node* node = loaded.root.Find(name);
-    ASSERT_NE(node, nullptr) << name;
-    const TensorView* view = node->As<TensorView>();
-    ASSERT_NE(view, nullptr) << name;
-    EXPECT_EQ(view->spec.dtype, tensor.view->spec.dtype) << name;
-    EXPECT_EQ(view->spec.shape, tensor.view->spec.shape) << name;
-    EXPECT_EQ(PlainGather(*view), PlainGather(*tensor.view)) << name;
-  }
-  EXPECT_EQ(loaded.root.As<Dict>()->size(), wanted->size());
-}
-
-WriteOptions Quick() {
-  WriteOptions options;
-  options.sync = false;
-  return options;
-}
-
-std::string Written(const State& state, const std::string& path,
-                    const WriteOptions& options = Quick()) {
-  EXPECT_THAT(Writer(options).Write(state, path).status(), IsOk());
-  return Content(path);
 }
 
 void Overwrite(const std::string& path, const std::string& bytes) {
@@ -113,7 +85,7 @@ TEST(SafetensorsFile, IsTheSameFromEveryWriter) {
 
 TEST(SafetensorsFile, HasNoCrcsIfNotAskedFor) {
   const ScratchDirectory scratch;
-  WriteOptions options = Quick();
+  WriteOptions options = QuickWrite();
   options.format.checksums = false;
   const std::string path = scratch / "m.safetensors";
   EXPECT_THAT(Written(SomeState(), path, options),
@@ -210,12 +182,12 @@ TEST(SafetensorsFile, RefusesWhatItCannotCarryUnlessToldToDropIt) {
   state["turned"] = turned;
   state["step"] = 7;
   EXPECT_THAT(
-      Writer(Quick()).Write(state, path).status(),
+      Writer(QuickWrite()).Write(state, path).status(),
       StatusIs(StatusCode::kUnsupported,
                AllOf(HasSubstr("m.safetensors"), HasSubstr("'step': an int"),
                      HasSubstr("'turned': shares memory with 'w'"))));
   EXPECT_FALSE(fs::exists(path));
-  WriteOptions options = Quick();
+  WriteOptions options = QuickWrite();
   options.format.drop = true;
   const auto report = Writer(options).Write(state, path);
   ASSERT_THAT(report.status(), IsOk());
@@ -233,7 +205,7 @@ TEST(SafetensorsFile, NamesATensorThatIsNotInMemory) {
   Written(SomeState(), path);
   const auto reader = Reader::Open(path);
   EXPECT_THAT(
-      Writer(Quick())
+      Writer(QuickWrite())
           .Write(reader->state(), scratch / "n.safetensors")
           .status(),
       StatusIs(StatusCode::kInvalidArgument, HasSubstr("load it first")));
@@ -243,7 +215,7 @@ TEST(SafetensorsFile, NamesATensorThatIsNotInMemory) {
 class ShardedTest : public testing::Test {
  protected:
   void SetUp() override {
-    WriteOptions options = Quick();
+    WriteOptions options = QuickWrite();
     options.format.shard_bytes = 8010;
     Written(SomeState(), scratch_ / "m.safetensors", options);
   }
@@ -373,7 +345,7 @@ TEST_F(ShardedTest, AFolderOfSeveralWantsAName) {
 
 TEST(SafetensorsFile, OfOneShardIsOneFile) {
   const ScratchDirectory scratch;
-  WriteOptions options = Quick();
+  WriteOptions options = QuickWrite();
   options.format.shard_bytes = 1 << 20;
   Written(SomeState(), scratch / "m.safetensors", options);
   EXPECT_THAT(Reader::Open(scratch / "m.safetensors").status(), IsOk());

@@ -129,7 +129,7 @@ Status InflateLong(const ByteSource& source, const Piece& piece,
   return read.ok() ? Placed(source, piece, what, status) : read;
 }
 
-Status DecodeWhole(const ByteSource& source, const Piece& piece,
+Status DecodeWhole(const ByteSource& source, const Piece& piece, DType dtype,
                    std::span<std::byte> dst, const std::string& what) {
   CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
                            Allocate(piece.stored_bytes, what));
@@ -137,38 +137,26 @@ Status DecodeWhole(const ByteSource& source, const Piece& piece,
   CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
   CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
                            KernelsFor(Device::Cpu()));
+  if (IsVarints(piece.encoding)) {
+    const VarintDecodeJob job = {src, dst.data(), piece.elems};
+    return Placed(source, piece, what,
+                  kernels->decode_varints(dtype, std::span(&job, 1), {}));
+  }
   return Placed(source, piece, what,
                 DecodePiece(*kernels, piece, src, dst, Stores::kCached));
-}
-
-Status DecodeVarints(const ByteSource& source, const Piece& piece, DType dtype,
-                     std::span<std::byte> dst, const std::string& what) {
-  CAISSON_ASSIGN_OR_RETURN(const HostBytes stored,
-                           Allocate(piece.stored_bytes, what));
-  const std::span<std::byte> src(stored.get(), piece.stored_bytes);
-  CAISSON_RETURN_IF_ERROR(source.ReadExact(piece.offset, src, what));
-  CAISSON_ASSIGN_OR_RETURN(const KernelTable* kernels,
-                           KernelsFor(Device::Cpu()));
-  const VarintDecodeJob job = {src, dst.data(), piece.elems};
-  const Status status = kernels->decode_varints(dtype, std::span(&job, 1), {});
-  if (status.code() != StatusCode::kCorrupt) return status;
-  return source.Corrupt(piece.offset, what, status.message());
 }
 
 // All of an encoded piece. REQUIRES: it is not raw.
 Status Decode(const ByteSource& source, const Piece& piece, DType dtype,
               std::span<std::byte> dst, const std::string& what) {
-  if (IsVarints(piece.encoding)) {
-    return DecodeVarints(source, piece, dtype, dst, what);
-  }
-  if (!CanDecode(piece.encoding)) {
+  if (!CanDecode(piece.encoding) && !IsVarints(piece.encoding)) {
     return Status::Unsupported(source.name() + ": " + what +
                                ": this build cannot decode its encoding");
   }
   const bool in_blocks = piece.encoding == Encoding::kDeflate && piece.ends &&
                          piece.stored_bytes > kLongBytes && CanInflateBlocks();
   return in_blocks ? InflateLong(source, piece, dst, what)
-                   : DecodeWhole(source, piece, dst, what);
+                   : DecodeWhole(source, piece, dtype, dst, what);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 #include "caisson/crc32.h"
 #include "core/base/status_macros.h"
 #include "core/engine/codec/piece_encoder.h"
-#include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/tensor_piece.h"
+#include "core/engine/write/varint_piece.h"
 #include "core/engine/write/window.h"
 #include "core/formats/encoded_bound.h"
 #include "kernels/kernel_table.h"
@@ -119,10 +119,10 @@ class PartWriter {
     if (IsVarints(piece.encoding)) {
       CAISSON_ASSIGN_OR_RETURN(
           PieceFacts facts,
-          EncodePiece(kernels_, piece, BytesOf(piece),
-                      [this](std::span<const std::byte> bytes) {
-                        return cursor_.Put(bytes);
-                      }));
+          EncodeVarints(kernels_, piece, BytesOf(piece),
+                        [this](std::span<const std::byte> bytes) {
+                          return cursor_.Put(bytes);
+                        }));
       facts_.push_back(std::move(facts));
       return Status::Ok();
     }
@@ -168,7 +168,7 @@ class PartWriter {
     if (IsVarints(measure.piece.encoding)) {
       CAISSON_ASSIGN_OR_RETURN(
           facts.stored_bytes,
-          MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+          MeasureVarints(kernels_, measure.piece, BytesOf(measure.piece)));
     } else {
       CAISSON_ASSIGN_OR_RETURN(facts.stored_bytes,
                                MeasurePiece(measure.piece, kernels_));

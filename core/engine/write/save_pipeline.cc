@@ -16,9 +16,9 @@
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/chunk_layer.h"
-#include "core/engine/write/encoded_piece.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
+#include "core/engine/write/varint_piece.h"
 #include "core/engine/write/window_image.h"
 #include "kernels/kernel_table.h"
 
@@ -169,8 +169,8 @@ class SavePipeline {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
     uint64_t bytes = measure.piece.bytes;
     if (IsVarints(measure.piece.encoding)) {
-      CAISSON_ASSIGN_OR_RETURN(
-          bytes, MeasurePiece(kernels_, measure.piece, BytesOf(measure.piece)));
+      CAISSON_ASSIGN_OR_RETURN(bytes, MeasureVarints(kernels_, measure.piece,
+                                                     BytesOf(measure.piece)));
     } else if (measure.piece.encoding != Encoding::kRaw) {
       CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
       CAISSON_ASSIGN_OR_RETURN(bytes, MeasurePiece(measure.piece, kernels_));
@@ -207,7 +207,7 @@ class SavePipeline {
   Status LayVarints(const TensorPiece& piece) {
     CAISSON_ASSIGN_OR_RETURN(
         const PieceFacts facts,
-        EncodePiece(
+        EncodeVarints(
             kernels_, piece, BytesOf(piece),
             [this](std::span<const std::byte> bytes) { return Put(bytes); }));
     facts_.AddPiece(facts);

@@ -23,14 +23,14 @@ using PieceBytes = std::function<Result<std::span<const std::byte>>(
     uint64_t at, size_t bytes)>;
 
 // How many bytes the piece takes in the file. Reads all of it.
-Result<uint64_t> MeasurePiece(const KernelTable& kernels,
-                              const TensorPiece& piece,
-                              const PieceBytes& source);
+Result<uint64_t> MeasureVarints(const KernelTable& kernels,
+                                const TensorPiece& piece,
+                                const PieceBytes& source);
 
 // Encodes it, some at a time. Returns its facts.
 //
 // Errors: those of `source` and `put`.
-Result<PieceFacts> EncodePiece(
+Result<PieceFacts> EncodeVarints(
     const KernelTable& kernels, const TensorPiece& piece,
     const PieceBytes& source,
     const std::function<Status(std::span<const std::byte>)>& put);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/write/encoded_piece.h"
+#include "core/engine/write/varint_piece.h"
 
 #include <algorithm>
 #include <cstring>
@@ -30,9 +30,9 @@ Status ForEachBlock(const TensorPiece& piece, const PieceBytes& source,
 
 }  // namespace
 
-Result<uint64_t> MeasurePiece(const KernelTable& kernels,
-                              const TensorPiece& piece,
-                              const PieceBytes& source) {
+Result<uint64_t> MeasureVarints(const KernelTable& kernels,
+                                const TensorPiece& piece,
+                                const PieceBytes& source) {
   uint64_t bytes = 0;
   CAISSON_RETURN_IF_ERROR(
       ForEachBlock(piece, source, [&](std::span<const std::byte> elems) {
@@ -47,7 +47,7 @@ Result<uint64_t> MeasurePiece(const KernelTable& kernels,
   return bytes;
 }
 
-Result<PieceFacts> EncodePiece(
+Result<PieceFacts> EncodeVarints(
     const KernelTable& kernels, const TensorPiece& piece,
     const PieceBytes& source,
     const std::function<Status(std::span<const std::byte>)>& put) {
