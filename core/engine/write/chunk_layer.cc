@@ -47,32 +47,21 @@ std::span<std::byte> TakePlace(WindowImage& window, size_t piece, size_t bytes,
 }  // namespace
 
 ChunkLayer::ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
-                       const DeviceSaveSetting& devices, DeviceStagers& stagers,
-                       SaveFacts& facts, Windows windows)
+                       PieceSource& source, SaveFacts& facts, Windows windows)
     : workers_(machinery.workers),
-      devices_(devices),
-      stagers_(stagers),
       facts_(facts),
       windows_(std::move(windows)),
       ahead_(
           machinery.workers, kernels,
-          [this](const TensorPiece& piece) {
-            const Region region = RegionOf(piece);
+          [&source](const TensorPiece& piece) {
+            const Region region = source.RegionOf(piece);
             return region.device.is_cpu() ? region.data : nullptr;
           },
-          [this](const TensorPiece& piece, uint64_t offset,
-                 std::span<std::byte> dst) -> Status {
-            const Region region = RegionOf(piece);
-            CAISSON_ASSIGN_OR_RETURN(const size_t place,
-                                     stagers_.PlaceOf(region.device));
+          [this, &source](const TensorPiece& piece, uint64_t offset,
+                          std::span<std::byte> dst) {
             fetched_bytes_ += dst.size();
-            return stagers_.At(place).Fetch(region.data + offset, dst);
+            return source.Fetch(piece, offset, dst);
           }) {}
-
-Region ChunkLayer::RegionOf(const TensorPiece& piece) const {
-  if (devices_.snapshot == nullptr) return piece.storage->region;
-  return devices_.snapshot->Find(*piece.storage);
-}
 
 void ChunkLayer::AddTo(DeviceSaveReport& report) const {
   if (fetched_bytes_ == 0) return;

@@ -11,10 +11,11 @@
 #include <functional>
 #include <span>
 
+#include "caisson/report.h"
 #include "caisson/status.h"
 #include "core/engine/codec/encode_ahead.h"
-#include "core/engine/device/device_stagers.h"
 #include "core/engine/machinery.h"
+#include "core/engine/write/piece_source.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/window_image.h"
 #include "core/formats/format.h"
@@ -32,8 +33,7 @@ class ChunkLayer {
 
   // All of it must outlive this, and all copies be done before its end.
   ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
-             const DeviceSaveSetting& devices, DeviceStagers& stagers,
-             SaveFacts& facts, Windows windows);
+             PieceSource& source, SaveFacts& facts, Windows windows);
 
   // Says which pieces will come.
   void Announce(std::span<const TensorPiece> pieces);
@@ -54,11 +54,8 @@ class ChunkLayer {
 
   Status LayChunk(EncodeAhead::Slot* slot, size_t piece);
   Status LayIndex(std::span<const std::byte> index, size_t piece);
-  Region RegionOf(const TensorPiece& piece) const;
 
   WorkerPool& workers_;
-  const DeviceSaveSetting& devices_;
-  DeviceStagers& stagers_;
   SaveFacts& facts_;
   const Windows windows_;
   double seconds_ = 0;

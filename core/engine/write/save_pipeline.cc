@@ -16,6 +16,7 @@
 #include "core/engine/device/device_stagers.h"
 #include "core/engine/stopwatch.h"
 #include "core/engine/write/chunk_layer.h"
+#include "core/engine/write/piece_source.h"
 #include "core/engine/write/save_facts.h"
 #include "core/engine/write/tensor_piece.h"
 #include "core/engine/write/varint_piece.h"
@@ -47,7 +48,8 @@ class SavePipeline {
         kernels_(kernels),
         stages_(*stages),
         stagers_(machinery, hooks.devices, kernels, hooks.cancelled),
-        chunks_(machinery, kernels, hooks.devices, stagers_, facts_,
+        source_(hooks.devices, stagers_),
+        chunks_(machinery, kernels, source_, facts_,
                 {[this] { return CurrentWindow(); },
                  [this](WindowImage* window) { Done(window); }}) {}
 
@@ -100,7 +102,7 @@ class SavePipeline {
       return chunks_.Lay(piece);
     }
     const PieceStep how = StepOf(piece);
-    const Region region = RegionOf(piece);
+    const Region region = source_.RegionOf(piece);
     size_t place = 0;
     if (!region.device.is_cpu() && piece.bytes > 0) {
       CAISSON_ASSIGN_OR_RETURN(place, stagers_.PlaceOf(region.device));
@@ -169,8 +171,9 @@ class SavePipeline {
     CAISSON_RETURN_IF_ERROR(CheckWritable(measure.piece));
     uint64_t bytes = measure.piece.bytes;
     if (IsVarints(measure.piece.encoding)) {
-      CAISSON_ASSIGN_OR_RETURN(bytes, MeasureVarints(kernels_, measure.piece,
-                                                     BytesOf(measure.piece)));
+      CAISSON_ASSIGN_OR_RETURN(bytes,
+                               MeasureVarints(kernels_, measure.piece,
+                                              source_.BytesOf(measure.piece)));
     } else if (measure.piece.encoding != Encoding::kRaw) {
       CAISSON_RETURN_IF_ERROR(CheckOnHost(measure.piece));
       CAISSON_ASSIGN_OR_RETURN(bytes, MeasurePiece(measure.piece, kernels_));
@@ -179,36 +182,12 @@ class SavePipeline {
     return Status::Ok();
   }
 
-  Region RegionOf(const TensorPiece& piece) const {
-    return hooks_.devices.snapshot == nullptr
-               ? piece.storage->region
-               : hooks_.devices.snapshot->Find(*piece.storage);
-  }
-
-  // Those of a device are fetched, block by block. REQUIRES: the piece outlives
-  // it.
-  PieceBytes BytesOf(const TensorPiece& piece) {
-    return [this, &piece, fetched = std::vector<std::byte>()](
-               uint64_t at,
-               size_t bytes) mutable -> Result<std::span<const std::byte>> {
-      const Region region = RegionOf(piece);
-      const std::span<const std::byte> src(region.data + piece.offset + at,
-                                           bytes);
-      if (region.device.is_cpu()) return src;
-      CAISSON_ASSIGN_OR_RETURN(const size_t place,
-                               stagers_.PlaceOf(region.device));
-      fetched.resize(bytes);
-      CAISSON_RETURN_IF_ERROR(stagers_.At(place).Fetch(src.data(), fetched));
-      return std::span<const std::byte>(fetched);
-    };
-  }
-
   // By this thread: where its bytes lie is known only when they are there.
   Status LayVarints(const TensorPiece& piece) {
     CAISSON_ASSIGN_OR_RETURN(
         const PieceFacts facts,
         EncodeVarints(
-            kernels_, piece, BytesOf(piece),
+            kernels_, piece, source_.BytesOf(piece),
             [this](std::span<const std::byte> bytes) { return Put(bytes); }));
     facts_.AddPiece(facts);
     totals_.tensor_bytes += piece.bytes;
@@ -441,7 +420,8 @@ class SavePipeline {
   uint64_t written_ = 0;
   PartTotals totals_;
   DeviceStagers stagers_;  // ends first: it reports to arrivals_
-  ChunkLayer chunks_;      // before it even: it fetches by stagers_
+  PieceSource source_;
+  ChunkLayer chunks_;  // before it even: it fetches by stagers_
 };
 
 }  // namespace

@@ -12,15 +12,11 @@
 #include <span>
 
 #include "caisson/status.h"
+#include "core/engine/write/piece_source.h"
 #include "core/formats/format.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson {
-
-// Gives the bytes [at, at + bytes) of a piece before encoding, in memory of the
-// host, until it is asked again.
-using PieceBytes = std::function<Result<std::span<const std::byte>>(
-    uint64_t at, size_t bytes)>;
 
 // How many bytes the piece takes in the file. Reads all of it.
 Result<uint64_t> MeasureVarints(const KernelTable& kernels,
