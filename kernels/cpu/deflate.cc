@@ -5,23 +5,13 @@
 #include <libdeflate.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/deflate_chunk.h"
+#include "kernels/cpu/libdeflate_compressor.h"
 
 namespace caisson::cpu {
-namespace {
-
-struct FreeCompressor {
-  void operator()(libdeflate_compressor* compressor) const {
-    libdeflate_free_compressor(compressor);
-  }
-};
-
-}  // namespace
-
 // For a null compressor libdeflate gives the bound of every level.
 size_t DeflateBound(size_t bytes) {
   return std::max(libdeflate_deflate_compress_bound(nullptr, bytes),
@@ -29,7 +19,7 @@ size_t DeflateBound(size_t bytes) {
 }
 
 Status Deflate(int level, std::span<const DeflateJob> jobs, Stream) {
-  std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor;
+  Compressor compressor;
   for (size_t i = 0; i < jobs.size(); ++i) {
     const DeflateJob& job = jobs[i];
     if (!job.ends) {

@@ -3,30 +3,19 @@
 // libdeflate ends a chunk only by ending the stream, which is opened again.
 #include <libdeflate.h>
 
-#include <memory>
 #include <string>
 
 #include "kernels/cpu/deflate_chunk.h"
 #include "kernels/cpu/deflate_join.h"
+#include "kernels/cpu/libdeflate_compressor.h"
 
 namespace caisson::cpu {
-namespace {
-
-struct FreeCompressor {
-  void operator()(libdeflate_compressor* compressor) const {
-    libdeflate_free_compressor(compressor);
-  }
-};
-
-}  // namespace
-
 size_t DeflateChunkBound(size_t bytes) {
   return libdeflate_deflate_compress_bound(nullptr, bytes) + kOpenBytes;
 }
 
 Status DeflateChunk(int level, const DeflateJob& job) {
-  const std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor(
-      libdeflate_alloc_compressor(level));
+  const Compressor compressor(libdeflate_alloc_compressor(level));
   if (compressor == nullptr) {
     return Status::OutOfMemory("no memory for a deflate compressor");
   }

@@ -18,21 +18,15 @@
 #include "core/formats/caffe2/caffe2_writer.h"
 #include "core/formats/caffe2/tensor_message.h"
 #include "core/formats/flat_tensors.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
+using caisson::ExpectTyped;
 using caisson::StatusCode;
 
 // A chunk alone takes memory for its tensor: see DeserializeBlob().
 constexpr uint64_t kMostElems = 1'000'000;
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != StatusCode::kCorrupt &&
-      status.code() != StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
 
 void ReadFile(std::span<const std::byte> bytes, const char* name) {
   const auto adapter = std::make_shared<caisson::MemoryAdapter>(bytes, name);

@@ -15,21 +15,14 @@
 #include "caisson/adapter.h"
 #include "caisson/reader.h"
 #include "core/base/checked_math.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
-using caisson::StatusCode;
+using caisson::ExpectTyped;
 
 constexpr std::string_view kMagic =
     "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != StatusCode::kCorrupt &&
-      status.code() != StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
 
 }  // namespace
 

@@ -13,18 +13,11 @@
 #include "core/base/checked_math.h"
 #include "core/formats/caffe2/caffe2_reader.h"
 #include "core/formats/caffe2/minidb.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
-using caisson::StatusCode;
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != StatusCode::kCorrupt &&
-      status.code() != StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
+using caisson::ExpectTyped;
 
 void Walk(const caisson::ByteSource& source) {
   caisson::caffe2::MinidbWalk walk(source);

@@ -15,18 +15,12 @@
 #include "core/formats/flat_tensors.h"
 #include "core/formats/safetensors/safetensors_writer.h"
 #include "core/formats/safetensors/shard_index.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
+using caisson::ExpectTyped;
 using caisson::StatusCode;
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != StatusCode::kCorrupt &&
-      status.code() != StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
 
 void ReadIndex(std::span<const std::byte> bytes) {
   const auto index = caisson::safetensors::ParseIndex(bytes);

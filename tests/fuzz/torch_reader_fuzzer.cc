@@ -15,18 +15,12 @@
 #include "caisson/adapter.h"
 #include "caisson/reader.h"
 #include "core/formats/torch/torch_writer.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
+using caisson::ExpectTyped;
 using caisson::StatusCode;
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != StatusCode::kCorrupt &&
-      status.code() != StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
 
 void ReadAll(std::string_view bytes) {
   const auto reader =

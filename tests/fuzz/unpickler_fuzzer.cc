@@ -15,22 +15,16 @@
 #include "core/formats/pickle/unpickler.h"
 #include "core/formats/torch/torch_rules.h"
 #include "core/formats/torch/torch_semantics.h"
+#include "tests/fuzz/expect_typed.h"
 
 namespace {
 
+using caisson::ExpectTyped;
 using caisson::Node;
 using Bytes = std::vector<std::byte>;
 
 // Where torch aligns the first record's data.
 constexpr size_t kFirstRecord = 64;
-
-void ExpectTyped(const caisson::Status& status) {
-  if (status.code() != caisson::StatusCode::kCorrupt &&
-      status.code() != caisson::StatusCode::kUnsupported) {
-    std::abort();
-  }
-  if (status.message().empty()) std::abort();
-}
 
 std::optional<Node> Read(std::span<const std::byte> bytes, bool strict) {
   caisson::torch::TorchSemantics semantics;

@@ -14,7 +14,6 @@ Exit status: as run.py.
 import argparse
 import pathlib
 import random
-import shlex
 import struct
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import tempfile
 import torch
 
 from run import Report, byte_difference
-from safetensors_peer import state_difference
+from safetensors_peer import caisson, convert, state_difference
 
 _CARRIED = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64"
 _LOST = "complex64 float8_e4m3fn uint32 uint64"
@@ -43,20 +42,6 @@ def main():
     with tempfile.TemporaryDirectory(prefix="caisson_caffe2_") as folder:
         run = {"states": run_states, "protoc": run_protoc}[options.command]
         return run(options, pathlib.Path(folder))
-
-
-def caisson(options, *args):
-    return subprocess.run(
-        [*shlex.split(options.caisson), *map(str, args)],
-        capture_output=True, text=True,
-    )
-
-
-def convert(options, *args):
-    done = caisson(options, "convert", *args)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return done.stdout
 
 
 def random_tensor(rng, name):

@@ -74,6 +74,7 @@ def convert(options, *args):
     done = caisson(options, "convert", *args)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
+    return done.stdout
 
 
 def random_state(rng):

@@ -27,6 +27,15 @@ constexpr double kWorthIt = 0.97;
 constexpr uint64_t kRuns = 3;
 constexpr uint64_t kRunBytes = uint64_t{64} << 10;
 
+// "12.3"
+std::string Decimal(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.2f", value);
+  return text;
+}
+
+}  // namespace
+
 Compression CompressionOf(Encoding encoding) {
   switch (encoding) {
     case Encoding::kDeflate:
@@ -37,15 +46,6 @@ Compression CompressionOf(Encoding encoding) {
       return Compression::kNone;
   }
 }
-
-// "12.3"
-std::string Decimal(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.2f", value);
-  return text;
-}
-
-}  // namespace
 
 std::string_view Name(Compression compression) {
   switch (compression) {

@@ -22,6 +22,9 @@
 
 namespace caisson {
 
+// kNone for what is no compression.
+Compression CompressionOf(Encoding encoding);
+
 // What a save is asked for.
 struct CompressionWish {
   CompressMode compress = CompressMode::kNone;

@@ -11,24 +11,13 @@
 #include "core/base/state_clone.h"
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
+#include "core/engine/codec/compression_choice.h"
 #include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/formats/torch/allowed_globals.h"
 
 namespace caisson {
 namespace {
-
-Compression CompressionOf(const StorageLayout& storage) {
-  if (storage.pieces.empty()) return Compression::kNone;
-  switch (storage.pieces.front().encoding) {
-    case Encoding::kDeflate:
-      return Compression::kDeflate;
-    case Encoding::kPlane:
-      return Compression::kPlane;
-    default:
-      return Compression::kNone;
-  }
-}
 
 // Of all pieces together; none if one has none.
 std::optional<uint32_t> CrcOf(const StorageLayout& storage) {
@@ -51,11 +40,13 @@ TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage,
   info.path = tensor.path;
   info.view = tensor.view;
   info.record = storage.record;
-  info.compression = CompressionOf(storage);
   for (const Piece& piece : storage.pieces) {
     info.stored_bytes += piece.stored_bytes;
   }
-  if (!storage.pieces.empty()) info.offset = storage.pieces.front().offset;
+  if (!storage.pieces.empty()) {
+    info.offset = storage.pieces.front().offset;
+    info.compression = CompressionOf(storage.pieces.front().encoding);
+  }
   info.stored_bytes += storage.index_bytes;
   info.crc32 = CrcOf(storage);
   return info;
