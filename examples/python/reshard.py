@@ -6,6 +6,7 @@
 
 import os
 import sys
+import tempfile
 
 import torch
 import torch.distributed as dist
@@ -18,21 +19,21 @@ from torch.distributed.tensor import Shard, distribute_tensor
 WEIGHT = torch.arange(64.0).reshape(16, 4)
 
 
-def join(rank, world, port):
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+def join(rank, world, meeting):
+    dist.init_process_group("gloo", init_method=f"file://{meeting}",
+                            rank=rank, world_size=world)
     return init_device_mesh("cpu", (world,))
 
 
-def save(rank, world, port, folder):
-    mesh = join(rank, world, port)
+def save(rank, world, meeting, folder):
+    mesh = join(rank, world, meeting)
     state = {"w": distribute_tensor(WEIGHT, mesh, [Shard(0)]), "step": 7}
     dcp.save(state, storage_writer=CaissonWriter(folder))
     dist.destroy_process_group()
 
 
-def load(rank, world, port, folder):
-    mesh = join(rank, world, port)
+def load(rank, world, meeting, folder):
+    mesh = join(rank, world, meeting)
     state = {"w": distribute_tensor(torch.zeros(16, 4), mesh, [Shard(1)]),
              "step": 0}
     dcp.load(state, storage_reader=CaissonReader(folder))
@@ -44,7 +45,9 @@ def load(rank, world, port, folder):
 
 
 if __name__ == "__main__":
-    port = 20000 + os.getpid() % 20000
-    start = multiprocessing.start_processes
-    start(save, (4, port, sys.argv[1]), nprocs=4, start_method="fork")
-    start(load, (2, port + 1, sys.argv[1]), nprocs=2, start_method="fork")
+    with tempfile.TemporaryDirectory() as meetings:
+        for run, world in ((save, 4), (load, 2)):
+            meeting = os.path.join(meetings, run.__name__)
+            multiprocessing.start_processes(
+                run, (world, meeting, sys.argv[1]), nprocs=world,
+                start_method="fork")
