@@ -6,7 +6,7 @@
 // lanes that take them, and gathered from those that give them, by one shuffle
 // for 8 lanes, whose order comes from a table of all masks.
 //
-// Included by plane_coder.cc, once for each target.
+// Included by plane_segments-inl.h, once for each target.
 
 HWY_BEFORE_NAMESPACE();
 namespace caisson::cpu::HWY_NAMESPACE {

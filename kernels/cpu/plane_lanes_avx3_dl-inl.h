@@ -4,7 +4,7 @@
 // vector is the 32 states of a segment, and every table lies in registers.
 // Several segments go side by side, as a step waits for the one before it.
 //
-// Included by plane_coder.cc for that target alone.
+// Included by plane_segments-inl.h for that target alone.
 #include <immintrin.h>
 
 HWY_BEFORE_NAMESPACE();

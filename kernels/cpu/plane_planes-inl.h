@@ -6,7 +6,7 @@
 // which vectors of every length do alike; lanes are ordered so that this leaves
 // elements in their place.
 //
-// Included by plane_coder.cc, once for each target.
+// Included by plane_segments-inl.h, once for each target.
 
 HWY_BEFORE_NAMESPACE();
 namespace caisson::cpu::HWY_NAMESPACE {
