@@ -69,8 +69,7 @@ class Chunks {
   }
 
   Status Decode() {
-    return Cpu().plane_decode(Stores::kAuto, decode_,
-                              {scratch_.data(), scratch_.size()}, {});
+    return Cpu().plane_decode(decode_, {scratch_.data(), scratch_.size()}, {});
   }
 
   bool IsDecoded() const {

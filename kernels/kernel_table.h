@@ -177,10 +177,10 @@ struct KernelTable {
   // Decodes every job, whatever its bytes are: reads nothing but `src`, writes
   // nothing but the elements of `dst`, and says in `*fault` whether these are
   // what was encoded; they are unspecified if not. The Status is about the
-  // call, not the bytes. `stores` is about dst.
+  // call, not the bytes.
   //
   // REQUIRES: as for plane_encode.
-  Status (*plane_decode)(Stores stores, std::span<const PlaneDecodeJob> jobs,
+  Status (*plane_decode)(std::span<const PlaneDecodeJob> jobs,
                          Workspace workspace, Stream stream);
   size_t (*plane_decode_bytes)(std::span<const PlaneDecodeJob> jobs);
 

@@ -28,8 +28,8 @@ size_t DeflateBound(size_t bytes);
 Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
                    Stream stream);
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs);
-Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
-                   Workspace workspace, Stream stream);
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace workspace,
+                   Stream stream);
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs);
 Status EncodeVarints(DType dtype, std::span<const VarintEncodeJob> jobs,
                      Stream stream);

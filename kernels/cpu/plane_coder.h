@@ -23,10 +23,9 @@ struct PlaneSource {
   PlaneType type;
   uint32_t elems;
   uint8_t shift;
-  const std::byte* ahead;  // what is encoded next, to prefetch; or null
-  std::byte* dst;          // planes, then the coded part
-  uint32_t room;           // bytes of dst; at least the planes fit
-  std::byte* scratch;      // plane_encode_bytes()
+  std::byte* dst;      // planes, then the coded part
+  uint32_t room;       // bytes of dst; at least the planes fit
+  std::byte* scratch;  // plane_encode_bytes()
 };
 
 // What came of it.
@@ -42,8 +41,6 @@ struct PlaneTarget {
   PlaneChunk chunk;
   const plane::CodedHead* head;
   std::byte* dst;
-  bool streams;        // past the caches; dst is a multiple of 64
-  std::byte* scratch;  // plane_decode_bytes()
 };
 
 // Of the elements, if there is no fault.
@@ -54,7 +51,6 @@ struct PlaneVerdict {
 
 // Scratch that a chunk takes, on any target.
 size_t PlaneEncodeScratch(PlaneType type, uint8_t shift);
-size_t PlaneDecodeScratch(PlaneType type, uint8_t shift);
 
 // The best that this CPU can do.
 PlaneResult EncodePlanes(const PlaneSource& source,
@@ -67,11 +63,10 @@ PlaneResult EncodePlanesPlainly(const PlaneSource& source,
                                 const plane::EncodePlan& plan);
 PlaneVerdict DecodePlanesPlainly(const PlaneTarget& target);
 
-// A chunk with all that is around it, by one of the coders above. `ahead` as
-// in PlaneSource.
-void EncodeChunk(const PlaneEncodeJob& job, const std::byte* ahead,
-                 std::byte* scratch, decltype(EncodePlanes) encode);
-PlaneFault DecodeChunk(const PlaneDecodeJob& job, bool streams,
-                       std::byte* scratch, decltype(DecodePlanes) decode);
+// A chunk with all that is around it, by one of the coders above.
+void EncodeChunk(const PlaneEncodeJob& job, std::byte* scratch,
+                 decltype(EncodePlanes) encode);
+PlaneFault DecodeChunk(const PlaneDecodeJob& job,
+                       decltype(DecodePlanes) decode);
 
 }  // namespace caisson::cpu

@@ -10,35 +10,15 @@
 #include "caisson/crc32.h"
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/plane_coder.h"
-#include "kernels/cpu/stream_copy.h"
-#include "kernels/plane/checked_jobs.h"
 #include "kernels/plane/coded_part.h"
 
 namespace caisson::cpu {
 namespace {
 
-// Fewer bytes are read again before they leave the caches.
-constexpr uint64_t kStreamBytes = uint64_t{1} << 20;
-
-bool Streams(Stores stores, std::span<const PlaneDecodeJob> jobs) {
-  if (stores != Stores::kAuto) return stores == Stores::kStreaming;
-  uint64_t bytes = 0;
-  for (const PlaneDecodeJob& job : jobs) {
-    if (!IsSound(job.chunk)) continue;
-    bytes += uint64_t{job.chunk.elems} * TraitsOf(job.chunk.type).width;
-  }
-  return bytes > kStreamBytes;
-}
-
 class ChunkDecoder {
  public:
-  ChunkDecoder(const PlaneDecodeJob& job, bool streams, std::byte* scratch,
-               decltype(DecodePlanes) decode)
-      : job_(job),
-        chunk_(job.chunk),
-        streams_(streams),
-        scratch_(scratch),
-        decode_(decode) {}
+  ChunkDecoder(const PlaneDecodeJob& job, decltype(DecodePlanes) decode)
+      : job_(job), chunk_(job.chunk), decode_(decode) {}
 
   PlaneFault Run() {
     if (!IsSound(chunk_)) return PlaneFault::kFields;
@@ -79,10 +59,7 @@ class ChunkDecoder {
         reinterpret_cast<const uint8_t*>(job_.src) + chunk_.raw_bytes;
     const PlaneFault fault = plane::ParseHead(coded, chunk_, &head);
     if (fault != PlaneFault::kNone) return {fault, 0};
-    const bool aligned =
-        reinterpret_cast<uintptr_t>(job_.dst) % kLineBytes == 0;
-    return decode_(
-        {job_.src, chunk_, &head, job_.dst, streams_ && aligned, scratch_});
+    return decode_({job_.src, chunk_, &head, job_.dst});
   }
 
   size_t Bytes() const {
@@ -91,39 +68,23 @@ class ChunkDecoder {
 
   const PlaneDecodeJob& job_;
   const PlaneChunk chunk_;  // a copy: the job's may lie in shared memory
-  const bool streams_;
-  std::byte* const scratch_;
   decltype(DecodePlanes)* const decode_;
 };
 
 }  // namespace
 
-PlaneFault DecodeChunk(const PlaneDecodeJob& job, bool streams,
-                       std::byte* scratch, decltype(DecodePlanes) decode) {
-  return ChunkDecoder(job, streams, scratch, decode).Run();
+PlaneFault DecodeChunk(const PlaneDecodeJob& job,
+                       decltype(DecodePlanes) decode) {
+  return ChunkDecoder(job, decode).Run();
 }
 
-Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
-                   Workspace workspace, Stream) {
-  if (workspace.bytes < PlaneDecodeBytes(jobs)) {
-    return plane::SmallWorkspace(workspace.bytes, PlaneDecodeBytes(jobs));
-  }
-  const bool streams = Streams(stores, jobs);
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace, Stream) {
   for (const PlaneDecodeJob& job : jobs) {
-    *job.fault = DecodeChunk(job, streams, workspace.data, DecodePlanes);
+    *job.fault = DecodeChunk(job, DecodePlanes);
   }
-  StreamFence();
   return Status::Ok();
 }
 
-size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs) {
-  size_t bytes = 0;
-  for (const PlaneDecodeJob& job : jobs) {
-    if (!IsSound(job.chunk)) continue;
-    bytes =
-        std::max(bytes, PlaneDecodeScratch(job.chunk.type, job.chunk.shift));
-  }
-  return bytes;
-}
+size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
 }  // namespace caisson::cpu

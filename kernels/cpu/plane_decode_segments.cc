@@ -10,12 +10,10 @@
 #include "caisson/crc32.h"
 #include "kernels/cpu/plane_coder.h"
 #include "kernels/cpu/plane_tables.h"
-#include "kernels/cpu/stream_copy.h"
 #include "kernels/plane/element_io.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/plane_decode_segments.cc"
-#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "kernels/cpu/plane_segments-inl.h"
@@ -66,9 +64,7 @@ class Decoder {
     const size_t segment = plane::SegmentElems(target_.chunk.shift);
     const size_t first = s * segment;
     const size_t elems = std::min(kWays * segment, target_.chunk.elems - first);
-    std::byte* const dst = target_.dst + first * kWidth;
-    auto* const out =
-        reinterpret_cast<uint8_t*>(target_.streams ? target_.scratch : dst);
+    auto* const out = reinterpret_cast<uint8_t*>(target_.dst) + first * kWidth;
     for (uint32_t b = 0; b < superblocks; ++b) {
       for (int j = 0; j < kWays; ++j) {
         if (!MakeReadable(&readers[j], &tails_[j])) return false;
@@ -91,7 +87,7 @@ class Decoder {
     for (int j = 0; j < kWays; ++j) {
       if (!IsAtEnd(readers[j])) return false;
     }
-    Finish(out, dst, elems * kWidth);
+    crc_ = Crc32(crc_, std::as_bytes(std::span(out, elems * kWidth)));
     return true;
   }
 
@@ -175,21 +171,6 @@ class Decoder {
     return good;
   }
 
-  // Takes the CRC of a group, and brings it to its place if it is not there.
-  void Finish(const uint8_t* out, std::byte* dst, size_t bytes) {
-    const auto* const src = reinterpret_cast<const std::byte*>(out);
-    if (!target_.streams) {
-      crc_ = Crc32(crc_, std::span(src, bytes));
-      return;
-    }
-    constexpr size_t kBlock = 4096;
-    for (size_t at = 0; at < bytes; at += kBlock) {
-      const size_t size = std::min(kBlock, bytes - at);
-      crc_ = Crc32(crc_, std::span(src + at, size));
-      StreamCopy(src + at, dst + at, size);
-    }
-  }
-
   const PlaneTarget& target_;
   const plane::CodedHead& head_;
   const uint8_t* const src_;
@@ -221,11 +202,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace caisson::cpu {
 HWY_EXPORT(DecodeWith);
-
-// Four segments of elements.
-size_t PlaneDecodeScratch(PlaneType type, uint8_t shift) {
-  return 4 * size_t{plane::SegmentElems(shift)} * TraitsOf(type).width;
-}
 
 PlaneVerdict DecodePlanes(const PlaneTarget& target) {
   return HWY_DYNAMIC_DISPATCH(DecodeWith)(target);

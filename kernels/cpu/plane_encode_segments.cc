@@ -63,11 +63,10 @@ class Encoder {
     for (int j = 0; j < kWays; ++j) Open(j, &writers[j]);
     const size_t segment = plane::SegmentElems(source_.shift);
     const size_t first = s * segment;
-    const uint8_t* const next = NextGroup(first + kWays * segment);
     for (uint32_t b = superblocks; b-- > 0;) {
       for (int j = 0; j < kWays; ++j) {
         const size_t at = j * segment + b * plane::kSuperblock;
-        Prefetch(next, at * kWidth);
+        PrefetchPlanes(first + at);
         Split(first + at, &blocks[j]);
       }
       EncodeSteps<kWays>(tables_, writers, blocks);
@@ -79,19 +78,17 @@ class Encoder {
     return true;
   }
 
-  // Where what is encoded after this group begins; null if nothing is.
-  const uint8_t* NextGroup(size_t elem) const {
-    if (elem < source_.elems) return src_ + elem * kWidth;
-    return reinterpret_cast<const uint8_t*>(source_.ahead);
-  }
-
+  // Where the planes of the superblock before this one go, which is next.
   // Superblocks are taken backwards from four places, which the hardware's
-  // prefetcher does not follow.
-  static void Prefetch(const uint8_t* next, size_t at) {
-    if (next == nullptr) return;
-    for (size_t line = 0; line < TypePlanes::kElemBytes; line += 64) {
+  // prefetcher does not follow. Always inline: as a function of its own, which
+  // returns and changes nothing, g++ 12 drops it.
+  HWY_INLINE void PrefetchPlanes(size_t elem) const {
+    if (elem < plane::kSuperblock) return;
+    const uint8_t* const planes =
+        dst_ + (elem / plane::kSuperblock - 1) * planes_.plane_bytes();
+    for (size_t line = 0; line < planes_.plane_bytes(); line += 64) {
 #if defined(__GNUC__)
-      __builtin_prefetch(next + at + line, 0, 2);
+      __builtin_prefetch(planes + line, /*for writing=*/1);
 #endif
     }
   }

@@ -228,8 +228,8 @@ size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs) {
          WorkspaceBytes(SumStep(), SumJobs(jobs, nullptr));
 }
 
-Status PlaneDecode(Stores, std::span<const PlaneDecodeJob> jobs,
-                   Workspace workspace, Stream stream) {
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace workspace,
+                   Stream stream) {
   if (jobs.empty()) return Status::Ok();
   if (workspace.bytes < PlaneDecodeBytes(jobs)) {
     return plane::SmallWorkspace(workspace.bytes, PlaneDecodeBytes(jobs));

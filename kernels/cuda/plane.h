@@ -18,8 +18,8 @@ namespace caisson::cuda {
 Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace workspace,
                    Stream stream);
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs);
-Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
-                   Workspace workspace, Stream stream);
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace workspace,
+                   Stream stream);
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs);
 
 }  // namespace caisson::cuda

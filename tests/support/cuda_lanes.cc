@@ -181,8 +181,7 @@ Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace, Stream) {
 
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
 
-Status PlaneDecode(Stores, std::span<const PlaneDecodeJob> jobs, Workspace,
-                   Stream) {
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace, Stream) {
   return DecodePlanesByLanes(jobs);
 }
 

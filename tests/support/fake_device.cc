@@ -39,7 +39,7 @@ Status PlaneEncode(std::span<const PlaneEncodeJob>, Workspace, Stream) {
 
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
 
-Status PlaneDecode(Stores, std::span<const PlaneDecodeJob>, Workspace, Stream) {
+Status PlaneDecode(std::span<const PlaneDecodeJob>, Workspace, Stream) {
   return Status::Unsupported("no fake kernel decodes planes");
 }
 

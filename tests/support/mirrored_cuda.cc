@@ -282,8 +282,7 @@ Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace, Stream) {
 
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
 
-Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
-                   Workspace, Stream) {
+Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace, Stream) {
   const KernelTable& kernels = *SharedCuda()->kernels;
   Mirror mirror(*SharedCuda()->runtime, SharedCuda()->stream,
                 SharedCuda()->arena);
@@ -304,11 +303,11 @@ Status PlaneDecode(Stores stores, std::span<const PlaneDecodeJob> jobs,
     job.dst = mirror.At(job.dst);
     job.fault = Mirrored(mirror, job.fault);
   }
-  return WithWorkspace(
-      mirror, kernels.plane_decode_bytes(mirrored), [&](Workspace workspace) {
-        return kernels.plane_decode(stores, mirrored, workspace,
-                                    SharedCuda()->stream.stream);
-      });
+  return WithWorkspace(mirror, kernels.plane_decode_bytes(mirrored),
+                       [&](Workspace workspace) {
+                         return kernels.plane_decode(
+                             mirrored, workspace, SharedCuda()->stream.stream);
+                       });
 }
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }

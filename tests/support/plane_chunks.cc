@@ -25,7 +25,7 @@ EncodedChunk EncodeChunk(const KernelTable* kernels,
   job.dst = encoded.bytes.data();
   job.chunk = &encoded.chunk;
   if (kernels == nullptr) {
-    cpu::EncodeChunk(job, nullptr, nullptr, cpu::EncodePlanesPlainly);
+    cpu::EncodeChunk(job, nullptr, cpu::EncodePlanesPlainly);
   } else {
     std::vector<std::byte> scratch(kernels->plane_encode_bytes({&job, 1}));
     Require(
@@ -39,7 +39,7 @@ EncodedChunk EncodeChunk(const KernelTable* kernels,
 
 PlaneFault DecodeChunk(const KernelTable* kernels, const PlaneChunk& chunk,
                        std::span<const std::byte> bytes,
-                       std::span<std::byte> dst, Stores stores) {
+                       std::span<std::byte> dst) {
   PlaneFault fault = PlaneFault::kFields;
   PlaneDecodeJob job;
   job.src = bytes.data();
@@ -51,12 +51,10 @@ PlaneFault DecodeChunk(const KernelTable* kernels, const PlaneChunk& chunk,
     Require(dst.size() == ElemBytes(chunk));
   }
   if (kernels == nullptr) {
-    return cpu::DecodeChunk(job, false, nullptr, cpu::DecodePlanesPlainly);
+    return cpu::DecodeChunk(job, cpu::DecodePlanesPlainly);
   }
   std::vector<std::byte> scratch(kernels->plane_decode_bytes({&job, 1}));
-  Require(kernels
-              ->plane_decode(stores, {&job, 1},
-                             {scratch.data(), scratch.size()}, {})
+  Require(kernels->plane_decode({&job, 1}, {scratch.data(), scratch.size()}, {})
               .ok());
   return fault;
 }

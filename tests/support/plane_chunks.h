@@ -26,8 +26,7 @@ EncodedChunk EncodeChunk(const KernelTable* kernels,
 // Decodes `bytes` as `chunk` to `dst`, which has room for it.
 PlaneFault DecodeChunk(const KernelTable* kernels, const PlaneChunk& chunk,
                        std::span<const std::byte> bytes,
-                       std::span<std::byte> dst,
-                       Stores stores = Stores::kCached);
+                       std::span<std::byte> dst);
 
 // Bytes of the elements of a chunk.
 inline size_t ElemBytes(const PlaneChunk& chunk) {

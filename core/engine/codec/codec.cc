@@ -61,8 +61,7 @@ Status DecodeRecord(DType dtype, std::span<const std::byte> src,
     const auto part =
         dst.subspan(at, size_t{entry.chunk.elems} * TraitsOf(index.type).width);
     const Status decoded = DecodePiece(
-        *kernels, piece, src.subspan(entry.offset, piece.stored_bytes), part,
-        swaps ? Stores::kCached : Stores::kAuto);
+        *kernels, piece, src.subspan(entry.offset, piece.stored_bytes), part);
     if (!decoded.ok()) {
       return decoded.WithContext("chunk " + std::to_string(i));
     }

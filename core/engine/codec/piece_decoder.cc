@@ -10,13 +10,8 @@ namespace caisson {
 namespace {
 
 Status DecodePlane(const KernelTable& kernels, const Piece& piece,
-                   std::span<const std::byte> src, std::span<std::byte> dst,
-                   Stores stores) {
-  const uint64_t bytes =
-      uint64_t{piece.plane.elems} * TraitsOf(piece.plane.type).width;
-  if (bytes != dst.size() || PlaneStoredBytes(piece.plane) != src.size()) {
-    return Status::Corrupt("its sizes are not those of its fields");
-  }
+                   std::span<const std::byte> src, std::span<std::byte> dst) {
+  CAISSON_RETURN_IF_ERROR(CheckSizes(piece, dst.size()));
   PlaneFault fault = PlaneFault::kNone;
   PlaneDecodeJob job;
   job.src = src.data();
@@ -27,18 +22,30 @@ Status DecodePlane(const KernelTable& kernels, const Piece& piece,
   const std::unique_ptr<std::byte[]> scratch(
       scratch_bytes == 0 ? nullptr : new std::byte[scratch_bytes]);
   CAISSON_RETURN_IF_ERROR(kernels.plane_decode(
-      stores, std::span(&job, 1), {scratch.get(), scratch_bytes}, {}));
-  if (fault == PlaneFault::kNone) return Status::Ok();
-  return Status::Corrupt(std::string(Name(fault)));
+      std::span(&job, 1), {scratch.get(), scratch_bytes}, {}));
+  return FaultStatus(fault);
 }
 
 }  // namespace
 
+Status CheckSizes(const Piece& piece, uint64_t bytes) {
+  const PlaneChunk& chunk = piece.plane;
+  if (uint64_t{chunk.elems} * TraitsOf(chunk.type).width == bytes &&
+      PlaneStoredBytes(chunk) == piece.stored_bytes) {
+    return Status::Ok();
+  }
+  return Status::Corrupt("its sizes are not those of its fields");
+}
+
+Status FaultStatus(PlaneFault fault) {
+  if (fault == PlaneFault::kNone) return Status::Ok();
+  return Status::Corrupt(std::string(Name(fault)));
+}
+
 Status DecodePiece(const KernelTable& kernels, const Piece& piece,
-                   std::span<const std::byte> src, std::span<std::byte> dst,
-                   Stores stores) {
+                   std::span<const std::byte> src, std::span<std::byte> dst) {
   if (piece.encoding == Encoding::kPlane) {
-    return DecodePlane(kernels, piece, src, dst, stores);
+    return DecodePlane(kernels, piece, src, dst);
   }
   const InflateJob job = {src, dst, piece.ends};
   return kernels.inflate(std::span(&job, 1), {});

@@ -142,8 +142,7 @@ Status DecodeWhole(const ByteSource& source, const Piece& piece, DType dtype,
     return Placed(source, piece, what,
                   kernels->decode_varints(dtype, std::span(&job, 1), {}));
   }
-  return Placed(source, piece, what,
-                DecodePiece(*kernels, piece, src, dst, Stores::kCached));
+  return Placed(source, piece, what, DecodePiece(*kernels, piece, src, dst));
 }
 
 // All of an encoded piece. REQUIRES: it is not raw.

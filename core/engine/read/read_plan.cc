@@ -100,9 +100,7 @@ Status Decode(const KernelTable& kernels, ReadPart& part,
   }
   std::byte* const decoded = in_place ? part.dst : scratch.get();
   const bool moves = part.step.op != Op::kCopy && part.dst != nullptr;
-  const bool last = in_place && !moves && !part.sum;
-  part.status = DecodePiece(kernels, *part.encoded, src, {decoded, bytes},
-                            last ? Stores::kStreaming : Stores::kCached);
+  part.status = DecodePiece(kernels, *part.encoded, src, {decoded, bytes});
   if (part.status.code() == StatusCode::kCorrupt) return Status::Ok();
   CAISSON_RETURN_IF_ERROR(part.status);
   if (!moves && !part.sum) return Status::Ok();
