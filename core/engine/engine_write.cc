@@ -44,6 +44,7 @@ void Add(const SaveReport& one, SaveReport* all) {
   all->device.bytes += one.device.bytes;
   all->device.crc_device_bytes += one.device.crc_device_bytes;
   all->device.crc_host_bytes += one.device.crc_host_bytes;
+  all->device.encoded_bytes += one.device.encoded_bytes;
   if (!one.device.crc_host_reason.empty()) {
     all->device.crc_host_reason = one.device.crc_host_reason;
   }

@@ -103,6 +103,11 @@ constexpr PlaneTraits TraitsOf(PlaneType type) {
   return {};
 }
 
+// Whether a symbol is the exponent of a float.
+constexpr bool IsFloat(PlaneType type) {
+  return type != PlaneType::kBytes && !TraitsOf(type).is_integer;
+}
+
 // The type that takes elements of `dtype` apart, or units of them: complex
 // numbers count as two elements, and types that do not fill bytes as bytes.
 constexpr PlaneType PlaneTypeOf(DType dtype) {

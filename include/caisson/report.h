@@ -22,6 +22,9 @@ struct DeviceSaveReport {
   uint64_t crc_host_bytes = 0;    // the others
   std::string crc_host_reason;    // why the host did; empty where it did not
 
+  uint64_t encoded_bytes = 0;  // that devices compressed: these bytes became
+                               // some of `bytes`
+
   // Staging memory that devices reach at full speed, of all saves so far.
   uint64_t pinned_bytes = 0;
   double pin_seconds = 0;
@@ -39,7 +42,7 @@ struct StageTimes {
   double transfer = 0;     // of all transfers together, from submit to done
   double wait_memory = 0;  // the layout had no free window
   double sync = 0;         // until the device had everything
-  double encode = 0;       // of all threads together, compressing
+  double encode = 0;       // of all threads of the host, compressing
 };
 
 struct SaveReport {
@@ -72,7 +75,8 @@ struct LoadTimes {
 
 // What a load did with devices.
 struct DeviceLoadReport {
-  uint64_t bytes = 0;       // that were put into memory of devices
+  uint64_t bytes = 0;          // that were put into memory of devices
+  uint64_t decoded_bytes = 0;  // of these, that the devices decompressed
   uint64_t host_bytes = 0;  // of these in windows of the file that the host had
                             // to check, swap and convert
   std::string host_reason;  // why; empty where it had not

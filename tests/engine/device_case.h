@@ -129,6 +129,33 @@ inline Twins RandomTwins(std::mt19937& random, FakeDevices& fake,
   return twins;
 }
 
+// The bytes of all tensors of `state`, in their order.
+inline std::vector<ByteVector> Gathered(const State& state) {
+  std::vector<ByteVector> all;
+  const auto tensors = state.Tensors();
+  EXPECT_THAT(tensors.status(), IsOk());
+  for (const NamedTensor& tensor : *tensors) {
+    all.push_back(PlainGather(*tensor.view));
+  }
+  return all;
+}
+
+// The bytes of every tensor of a state on devices and in host memory.
+inline std::vector<ByteVector> GatheredThere(FakeDevices& fake,
+                                             const State& state) {
+  std::vector<ByteVector> all;
+  const auto tensors = state.Tensors();
+  EXPECT_THAT(tensors.status(), IsOk());
+  for (const NamedTensor& tensor : *tensors) {
+    const Region& region = tensor.view->storage->region;
+    const auto bytes = region.device.is_cpu()
+                           ? std::span(region.data, region.bytes)
+                           : fake.Alias(region.data, region.bytes);
+    all.push_back(PlainGather(bytes, *tensor.view));
+  }
+  return all;
+}
+
 inline SaveOptions QuickSave() {
   SaveOptions options;
   options.sync = false;

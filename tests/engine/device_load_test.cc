@@ -52,32 +52,6 @@ State Downloaded(FakeDevices& fake, const State& state, Device device) {
   return copy;
 }
 
-// The bytes of all tensors of `state`, in their order.
-std::vector<ByteVector> Gathered(const State& state) {
-  std::vector<ByteVector> all;
-  const auto tensors = state.Tensors();
-  EXPECT_THAT(tensors.status(), IsOk());
-  for (const NamedTensor& tensor : *tensors) {
-    all.push_back(PlainGather(*tensor.view));
-  }
-  return all;
-}
-
-// The bytes of every tensor of a state on devices and in host memory.
-std::vector<ByteVector> GatheredThere(FakeDevices& fake, const State& state) {
-  std::vector<ByteVector> all;
-  const auto tensors = state.Tensors();
-  EXPECT_THAT(tensors.status(), IsOk());
-  for (const NamedTensor& tensor : *tensors) {
-    const Region& region = tensor.view->storage->region;
-    const auto bytes = region.device.is_cpu()
-                           ? std::span(region.data, region.bytes)
-                           : fake.Alias(region.data, region.bytes);
-    all.push_back(PlainGather(bytes, *tensor.view));
-  }
-  return all;
-}
-
 State RandomState(std::mt19937& random, int tensors = 12,
                   int64_t max_elems = 30000) {
   FakeDevices none;

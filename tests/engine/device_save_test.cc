@@ -102,59 +102,6 @@ TEST(DeviceSave, WritesTheSafetensorsFileOfHostMemory) {
   }
 }
 
-// The bytes cross the link as they are, and the host encodes them.
-TEST(DeviceSave, WritesThePackedFileOfHostMemory) {
-  std::mt19937 random(4);
-  for (const size_t window : {64 * kKiB, 1024 * kKiB}) {
-    for (const bool asynchronous : {false, true}) {
-      FakeDevices fake({.devices = 2, .seed = random()});
-      const Twins twins =
-          RandomTwins(random, fake, {.max_elems = 200'000, .devices = 2});
-      WriteOptions plane;
-      plane.compress = CompressMode::kPlane;
-      const std::string expected = FileOf(twins.host, plane);
-      const ScratchDirectory scratch(MemoryRoot());
-      const std::string path = scratch / "archive.pt";
-      {
-        Engine engine = MakeEngine(fake, Sizes(window, 3));
-        AsyncOptions how;
-        how.save = QuickSave();
-        how.save.compress = CompressMode::kPlane;
-        how.snapshot_on_device = asynchronous;
-        SaveReport report;
-        if (asynchronous) {
-          CAISSON_ASSERT_OK_AND_ASSIGN(
-              const Ticket ticket, engine.SaveAsync(twins.there, path, how));
-          CAISSON_ASSERT_OK_AND_ASSIGN(report, ticket.Wait());
-        } else {
-          CAISSON_ASSERT_OK_AND_ASSIGN(
-              report, engine.Save(twins.there, path, how.save));
-        }
-        EXPECT_TRUE(Content(path) == expected) << window;
-        EXPECT_GT(report.device.bytes, 0u);
-        EXPECT_THAT(report.device.crc_host_reason, HasSubstr("compressed"));
-        // And back, onto a device.
-        LoadOptions load;
-        load.device = Device::Cuda(0);
-        CAISSON_ASSERT_OK_AND_ASSIGN(const State loaded,
-                                     engine.Load(path, load));
-        CAISSON_ASSERT_OK_AND_ASSIGN(const auto tensors, loaded.Tensors());
-        CAISSON_ASSERT_OK_AND_ASSIGN(const auto wanted, twins.host.Tensors());
-        ASSERT_EQ(tensors.size(), wanted.size());
-        for (size_t i = 0; i < tensors.size(); ++i) {
-          const Region& region = tensors[i].view->storage->region;
-          if (region.bytes == 0) continue;
-          EXPECT_TRUE(std::ranges::equal(fake.Alias(region.data, region.bytes),
-                                         BytesOf(*wanted[i].view->storage)))
-              << i;
-        }
-        CAISSON_ASSERT_OK(engine.Save(twins.there, path, QuickSave()).status());
-      }
-      ExpectClean(fake);
-    }
-  }
-}
-
 TEST(DeviceSave, WritesCaffe2sRecordsWithTheirDevice) {
   std::mt19937 random(12);
   FakeDevices fake({.devices = 2, .seed = random()});

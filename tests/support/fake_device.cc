@@ -2,7 +2,6 @@
 #include "tests/support/fake_device.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -11,79 +10,8 @@
 namespace caisson {
 namespace {
 
-// Those that live: a kernel table has no other way to its devices.
-std::mutex g_lock;
-std::set<FakeDevices*>& Living() {
-  static auto* const living = new std::set<FakeDevices*>();
-  return *living;
-}
-
-// As CUDA's, a little more for each job.
-size_t WorkspaceBytes(const Step&, std::span<const Job> jobs) {
-  return 256 + 160 * jobs.size();
-}
-
-Status Inflate(std::span<const InflateJob>, Stream) {
-  return Status::Unsupported("no fake kernel decodes DEFLATE");
-}
-
-Status Deflate(int, std::span<const DeflateJob>, Stream) {
-  return Status::Unsupported("no fake kernel encodes DEFLATE");
-}
-
-size_t DeflateBound(size_t) { return 0; }
-
-Status PlaneEncode(std::span<const PlaneEncodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no fake kernel encodes planes");
-}
-
-size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob>) { return 0; }
-
-Status PlaneDecode(std::span<const PlaneDecodeJob>, Workspace, Stream) {
-  return Status::Unsupported("no fake kernel decodes planes");
-}
-
-size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
-
-Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes varints");
-}
-
-Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes varints");
-}
-
 Status Broken(const Status& status) {
   return Status(StatusCode::kDevice, std::string(status.message()));
-}
-
-// A job and the view that it points to.
-struct OwnedJob {
-  explicit OwnedJob(const Job& from) : job(from) {
-    if (from.view == nullptr) return;
-    shape.assign(from.view->shape.begin(), from.view->shape.end());
-    strides.assign(from.view->strides.begin(), from.view->strides.end());
-  }
-
-  Job job;
-  std::vector<int64_t> shape;
-  std::vector<int64_t> strides;
-};
-
-// The bytes that a job reads: from the first to the last, and where the first
-// is relative to src.
-std::pair<int64_t, size_t> SourceRange(const Step& step, const OwnedJob& job) {
-  const size_t width = ByteWidth(step.from);
-  if (job.job.view == nullptr) return {0, job.job.elems * width};
-  int64_t least = 0;
-  int64_t most = 0;
-  for (size_t d = 0; d < job.shape.size(); ++d) {
-    if (job.shape[d] == 0) return {0, 0};
-    const int64_t reach = (job.shape[d] - 1) * job.strides[d];
-    (reach < 0 ? least : most) += reach;
-  }
-  const auto bytes = static_cast<int64_t>(width);
-  return {least * bytes, static_cast<size_t>((most - least + 1) * bytes)};
 }
 
 }  // namespace
@@ -296,15 +224,11 @@ FakeDevices::FakeDevices(const FakeDeviceOptions& options)
       runtime_(std::make_unique<RuntimeImpl>(*this)),
       fault_(options.fault),
       streams_(options.devices, options.seed, options.max_delay) {
-  const std::lock_guard hold(g_lock);
-  Living().insert(this);
+  Live(true);
 }
 
 FakeDevices::~FakeDevices() {
-  {
-    const std::lock_guard hold(g_lock);
-    Living().erase(this);
-  }
+  Live(false);
   for (Event* event : events_) delete event;
 }
 
@@ -313,26 +237,6 @@ Result<DeviceRuntime*> FakeDevices::Runtime() {
     return Status::Unavailable("no fake device on this machine");
   }
   return runtime_.get();
-}
-
-Result<const KernelTable*> FakeDevices::Kernels(Device device) {
-  static constexpr KernelTable kTable = {.name = "fake",
-                                         .transform = Transform,
-                                         .workspace_bytes = WorkspaceBytes,
-                                         .inflate = Inflate,
-                                         .deflate = Deflate,
-                                         .deflate_bound = DeflateBound,
-                                         .plane_encode = PlaneEncode,
-                                         .plane_encode_bytes = PlaneEncodeBytes,
-                                         .plane_decode = PlaneDecode,
-                                         .plane_decode_bytes = PlaneDecodeBytes,
-                                         .encode_varints = EncodeVarints,
-                                         .decode_varints = DecodeVarints};
-  if (device.is_cpu()) return KernelsFor(device);
-  if (!HasDevice(device)) {
-    return Status::Unavailable("no device " + Name(device));
-  }
-  return &kTable;
 }
 
 bool FakeDevices::HasDevice(Device device) const {
@@ -452,109 +356,6 @@ void FakeDevices::AwaitAll() {
   for (int i = 0; i < options_.devices; ++i) {
     streams_.AwaitAll(Device::Cuda(i));
   }
-}
-
-Status FakeDevices::Transform(const Step& step, std::span<const Job> jobs,
-                              Workspace workspace, Stream stream) {
-  // As with CUDA, the workspace says which device it is.
-  FakeDevices* fake = nullptr;
-  {
-    const std::lock_guard hold(g_lock);
-    for (FakeDevices* living : Living()) {
-      if (living->memory_.IsDevice(workspace.data)) fake = living;
-    }
-  }
-  if (fake == nullptr) {
-    return Status::InvalidArgument("the workspace is not memory of a device");
-  }
-  const std::byte* const scratch = workspace.data;
-  for (int i = 0; i < fake->options_.devices; ++i) {
-    const Device device = Device::Cuda(i);
-    if (fake->memory_.Touchable(device, scratch, workspace.bytes) != nullptr) {
-      return fake->TransformOn(device, step, jobs, workspace, stream);
-    }
-  }
-  return fake->Violation("a workspace that is not there");
-}
-
-Status FakeDevices::TransformOn(Device device, const Step& step,
-                                std::span<const Job> jobs, Workspace workspace,
-                                Stream stream) {
-  Status later;
-  CAISSON_RETURN_IF_ERROR(Begin(device, "transform", &later));
-  if (!streams_.Has(device, stream.native)) {
-    return Violation("starts a kernel in a stream that is not there");
-  }
-  if (workspace.bytes < WorkspaceBytes(step, jobs)) {
-    return Violation("a workspace that is too small");
-  }
-  auto owned = std::make_shared<std::vector<OwnedJob>>();
-  for (const Job& job : jobs) owned->emplace_back(job);
-  streams_.Do(
-      device, stream.native,
-      [this, device, step, owned, workspace, later]() -> Status {
-        CAISSON_RETURN_IF_ERROR(later);
-        std::vector<Job> touchable;
-        std::vector<Strides> views(owned->size());
-        const auto place = [&](const auto* data, size_t bytes) {
-          return memory_.Touchable(
-              device, reinterpret_cast<const std::byte*>(data), bytes);
-        };
-        for (size_t i = 0; i < owned->size(); ++i) {
-          const OwnedJob& from = (*owned)[i];
-          Job job = from.job;
-          if (job.view != nullptr) {
-            views[i] = {from.shape, from.strides};
-            job.view = &views[i];
-          }
-          const auto [first, reach] = SourceRange(step, from);
-          bool missing = false;
-          if (reach > 0) {
-            std::byte* const src = place(job.src + first, reach);
-            missing = src == nullptr;
-            job.src = src - first;
-          }
-          if (job.dst != nullptr && job.elems > 0) {
-            job.dst = place(job.dst, job.elems * ByteWidth(step.to));
-            missing = missing || job.dst == nullptr;
-          }
-          if (job.crc != nullptr) {
-            job.crc =
-                reinterpret_cast<uint32_t*>(place(job.crc, sizeof(*job.crc)));
-            missing = missing || job.crc == nullptr;
-          }
-          if (job.bad != nullptr) {
-            job.bad =
-                reinterpret_cast<uint64_t*>(place(job.bad, sizeof(*job.bad)));
-            missing = missing || job.bad == nullptr;
-          }
-          if (missing) {
-            return Violation("a kernel reaches for memory that " +
-                             Name(device) + " does not see");
-          }
-          touchable.push_back(job);
-        }
-        return RunJobs(device, step, touchable, workspace);
-      });
-  return Status::Ok();
-}
-
-Status FakeDevices::RunJobs(Device device, const Step& step,
-                            std::span<const Job> jobs, Workspace workspace) {
-  // Who shares a workspace between streams finds it changed.
-  std::byte* const scratch =
-      memory_.Touchable(device, workspace.data, sizeof(uint64_t));
-  if (scratch == nullptr) return Violation("a workspace that is not there");
-  static std::atomic<uint64_t> g_turn{0};
-  const uint64_t turn = ++g_turn;
-  std::memcpy(scratch, &turn, sizeof(turn));
-  const auto kernels = KernelsFor(Device::Cpu());
-  CAISSON_RETURN_IF_ERROR(kernels.status());
-  CAISSON_RETURN_IF_ERROR((*kernels)->transform(step, jobs, {}, {}));
-  uint64_t found = 0;
-  std::memcpy(&found, scratch, sizeof(found));
-  if (found != turn) return Violation("a workspace of two kernels at once");
-  return Status::Ok();
 }
 
 }  // namespace caisson

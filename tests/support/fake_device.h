@@ -110,12 +110,25 @@ class FakeDevices final : public Devices {
   class RuntimeImpl;
   struct Event;
 
+  // Memory as a kernel sees it.
+  class Sight;
+  // What a kernel does when its turn comes, with what it sees; nothing if it
+  // misses some of it.
+  using Kernel = std::function<Status(Sight& sight)>;
+
   static Status Transform(const Step& step, std::span<const Job> jobs,
                           Workspace workspace, Stream stream);
-  Status TransformOn(Device device, const Step& step, std::span<const Job> jobs,
-                     Workspace workspace, Stream stream);
-  Status RunJobs(Device device, const Step& step, std::span<const Job> jobs,
-                 Workspace workspace);
+  static Status PlaneEncode(std::span<const PlaneEncodeJob> jobs,
+                            Workspace workspace, Stream stream);
+  static Status PlaneDecode(std::span<const PlaneDecodeJob> jobs,
+                            Workspace workspace, Stream stream);
+  // On the device that the workspace is of; `least` bytes are wanted there.
+  static Status Launch(const char* name, Workspace workspace, size_t least,
+                       Stream stream, Kernel kernel);
+  Status LaunchOn(Device device, const char* name, Workspace workspace,
+                  size_t least, Stream stream, Kernel kernel);
+  Status Run(Device device, Workspace workspace, const Kernel& kernel);
+  void Live(bool lives);
 
   // Counts an operation on `device`; its status, if it is to fail now. Sets
   // `later` if it is to fail when the stream gets there.

@@ -116,9 +116,14 @@ Result<Encoding> CompressionChooser::Find(const Storage& storage, DType dtype,
       break;
   }
   if (here) return Fastest(storage, dtype, ratio);
+  // A device encodes faster than any link takes bytes away, and floats always
+  // get smaller: their exponents have few likely values.
   ++device_storages_;
   *ratio = 0;
-  return Encoding::kRaw;
+  return IsFloat(PlaneTypeOf(dtype)) &&
+                 storage.region.bytes / ByteWidth(dtype) >= kPlaneLeastElems
+             ? Encoding::kPlane
+             : Encoding::kRaw;
 }
 
 // The codec runs beside the disk: what takes longer of the two counts.
@@ -191,7 +196,7 @@ Result<CompressionReport> CompressionChooser::Take() {
   if (device_storages_ > 0) {
     if (!report_.why.empty()) report_.why += "; ";
     report_.why += std::to_string(device_storages_) +
-                   " storages of devices are not sampled and stay as they are";
+                   " storages of devices are not sampled: floats are encoded";
   }
   return std::move(report_);
 }

@@ -80,8 +80,9 @@ class ChunkIndex {
   explicit ChunkIndex(Encoding encoding) : encoding_(encoding) {}
 
   void Add(const EncodedChunk& chunk) {
-    if (encoding_ == Encoding::kPlane) plane_.Add(chunk.plane);
+    if (encoding_ == Encoding::kPlane) Add(chunk.plane);
   }
+  void Add(const PlaneChunk& chunk) { plane_.Add(chunk); }
 
   std::vector<std::byte> Finish() const {
     if (encoding_ != Encoding::kPlane) return {};

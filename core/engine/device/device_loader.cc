@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/device/device_loader.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
+#include "core/engine/codec/piece_decoder.h"
 #include "core/engine/device/kernel_batches.h"
 
 namespace caisson {
@@ -13,12 +16,15 @@ namespace {
 
 // Copied as it is, by the copy engine.
 bool IsCopied(const ReadPart& part) {
-  return part.step.op == Op::kCopy && part.bytes >= DeviceLanes::kCopiedBytes;
+  return part.encoded == nullptr && part.step.op == Op::kCopy &&
+         part.bytes >= DeviceLanes::kCopiedBytes;
 }
 
-size_t ElemsOf(const ReadPart& part) {
-  return part.bytes / ByteWidth(part.step.from);
+size_t DecodedBytes(const ReadPart& part) {
+  return part.elems * ByteWidth(part.step.from);
 }
+
+bool IsEncoded(const ReadPart& part) { return part.encoded != nullptr; }
 
 uint64_t BytesOf(std::span<const ReadPart> parts) {
   uint64_t bytes = 0;
@@ -37,6 +43,12 @@ struct DeviceLoader::Task {
 
   std::byte* ImageOf(const ReadPart& part) const {
     return &window.image[part.offset - window.offset];
+  }
+
+  // Of part `i`, which is encoded: it has no CRC.
+  PlaneFault* FaultOf(size_t i) const {
+    static_assert(sizeof(PlaneFault) == sizeof(uint32_t));
+    return reinterpret_cast<PlaneFault*>(&slot->crcs()[i]);
   }
 };
 
@@ -74,12 +86,13 @@ void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
   auto slot = lanes_.TakeSlot();
   if (!slot) return Finish(*task, slot.error());
   task->slot.emplace(std::move(*slot));
-  const std::string obstacle = Obstacle(*task);
-  if (!obstacle.empty()) {
+  const Result<std::string> obstacle = Obstacle(*task);
+  if (!obstacle.has_value()) return Finish(*task, obstacle.error());
+  if (!obstacle->empty()) {
     {
       const std::lock_guard hold(lock_);
       report_.host_bytes += BytesOf(task->window.parts);
-      report_.host_reason = obstacle;
+      report_.host_reason = *obstacle;
     }
     setting_.workers.Run(
         [this, task] { Finish(*task, BringByHost(task->window)); });
@@ -91,21 +104,55 @@ void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
   waiter_->Run([this, task] { Await(task); });
 }
 
-std::string DeviceLoader::Obstacle(Task& task) {
+Result<std::string> DeviceLoader::Obstacle(Task& task) {
   if (!lanes_.no_scratch().empty()) return lanes_.no_scratch();
   if (!no_crcs_.empty()) return no_crcs_;
   PinnedWindows* const pinned = setting_.pinned;
-  if (pinned == nullptr) return "staging memory is not pinned";
+  if (pinned == nullptr) return std::string("staging memory is not pinned");
   if (!pinned->Await(setting_.runtime, lanes_.device(),
                      task.window.image.data())) {
     return pinned->report().problem;
   }
   const Status reserved = task.slot->Reserve(task.window.parts.size());
   if (!reserved.ok()) no_crcs_ = reserved.ToString();
-  return no_crcs_;
+  if (!no_crcs_.empty()) return no_crcs_;
+  if (std::ranges::none_of(task.window.parts, IsEncoded)) return std::string();
+  return decoder_.Reserve(task.window.image.size());
 }
 
 Status DeviceLoader::SubmitToDevice(Task& task) {
+  CAISSON_RETURN_IF_ERROR(Decode(task));
+  CAISSON_RETURN_IF_ERROR(Transform(task));
+  return lanes_.runtime().Record(task.slot->summed(), lanes_.kernels());
+}
+
+// Those chunks whose sizes are right; the others have their status.
+Status DeviceLoader::Decode(Task& task) {
+  std::vector<PlaneDecodeJob> jobs;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < task.window.parts.size(); ++i) {
+    ReadPart& part = task.window.parts[i];
+    if (!IsEncoded(part)) continue;
+    part.status = CheckSizes(*part.encoded, DecodedBytes(part));
+    if (!part.status.ok()) continue;
+    PlaneDecodeJob job;
+    job.src = task.ImageOf(part);
+    job.chunk = part.encoded->plane;
+    job.dst = part.dst;
+    job.fault = task.FaultOf(i);
+    jobs.push_back(job);
+    bytes += DecodedBytes(part);
+  }
+  if (jobs.empty()) return Status::Ok();
+  {
+    const std::lock_guard hold(lock_);
+    report_.decoded_bytes += bytes;
+  }
+  return decoder_.Submit(task.window.image, std::move(jobs), *task.slot);
+}
+
+// What is not encoded.
+Status DeviceLoader::Transform(Task& task) {
   DeviceRuntime& runtime = lanes_.runtime();
   bool copied = false;
   for (const ReadPart& part : task.window.parts) {
@@ -123,9 +170,9 @@ Status DeviceLoader::SubmitToDevice(Task& task) {
   KernelBatches batches(lanes_);
   for (size_t i = 0; i < task.window.parts.size(); ++i) {
     const ReadPart& part = task.window.parts[i];
-    if (IsCopied(part) && !part.sum) continue;
+    if (IsEncoded(part) || (IsCopied(part) && !part.sum)) continue;
     Job job;
-    job.elems = ElemsOf(part);
+    job.elems = part.elems;
     job.crc = part.sum ? &task.slot->crcs()[i] : nullptr;
     if (IsCopied(part)) {
       job.src = part.dst;
@@ -135,8 +182,7 @@ Status DeviceLoader::SubmitToDevice(Task& task) {
     }
     CAISSON_RETURN_IF_ERROR(batches.Add(part.step, job));
   }
-  CAISSON_RETURN_IF_ERROR(batches.Finish());
-  return runtime.Record(task.slot->summed(), lanes_.kernels());
+  return batches.Finish();
 }
 
 void DeviceLoader::Await(const std::shared_ptr<Task>& task) {
@@ -149,6 +195,9 @@ void DeviceLoader::Await(const std::shared_ptr<Task>& task) {
     for (size_t i = 0; i < task->window.parts.size(); ++i) {
       ReadPart& part = task->window.parts[i];
       if (part.sum) part.crc = crcs[i];
+      if (IsEncoded(part) && part.status.ok()) {
+        part.status = FaultStatus(*task->FaultOf(i));
+      }
     }
   }
   Finish(*task, task->status);
@@ -159,7 +208,11 @@ Status DeviceLoader::BringByHost(const Window& window) {
   Buffer grown;
   for (ReadPart& part : window.parts) {
     std::byte* const image = &window.image[part.offset - window.offset];
-    const size_t bytes = ElemsOf(part) * ByteWidth(part.step.to);
+    if (IsEncoded(part)) {
+      CAISSON_RETURN_IF_ERROR(DecodeByHost(part, image));
+      continue;
+    }
+    const size_t bytes = part.elems * ByteWidth(part.step.to);
     std::byte* made = image;
     if (bytes > part.bytes) {
       if (grown.size() < bytes) {
@@ -170,7 +223,7 @@ Status DeviceLoader::BringByHost(const Window& window) {
     Job job;
     job.src = image;
     job.dst = part.step.op == Op::kCopy ? nullptr : made;
-    job.elems = ElemsOf(part);
+    job.elems = part.elems;
     job.crc = part.sum ? &part.crc : nullptr;
     if (job.dst != nullptr || job.crc != nullptr) {
       CAISSON_RETURN_IF_ERROR(setting_.host_kernels.transform(
@@ -181,6 +234,16 @@ Status DeviceLoader::BringByHost(const Window& window) {
   return Status::Ok();
 }
 
+Status DeviceLoader::DecodeByHost(ReadPart& part, const std::byte* image) {
+  CAISSON_ASSIGN_OR_RETURN(const Buffer decoded,
+                           Buffer::Allocate(DecodedBytes(part)));
+  part.status = DecodePiece(setting_.host_kernels, *part.encoded,
+                            {image, part.bytes}, decoded.bytes());
+  if (part.status.code() == StatusCode::kCorrupt) return Status::Ok();
+  CAISSON_RETURN_IF_ERROR(part.status);
+  return Put(part.dst, decoded.bytes());
+}
+
 void DeviceLoader::Finish(Task& task, const Status& status) {
   lanes_.ReturnSlot(task.slot);
   task.done(status);  // after which this object may go
@@ -188,6 +251,7 @@ void DeviceLoader::Finish(Task& task, const Status& status) {
 
 void DeviceLoader::AddTo(DeviceLoadReport& report) const {
   const std::lock_guard hold(lock_);
+  report.decoded_bytes += report_.decoded_bytes;
   report.host_bytes += report_.host_bytes;
   if (!report_.host_reason.empty()) report.host_reason = report_.host_reason;
 }

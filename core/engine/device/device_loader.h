@@ -8,6 +8,8 @@
 // reads the pinned window itself: over PCIe that is 0.93 of the rate of the
 // copy engine on an H100, so that no buffer on the device stands between.
 //
+// Chunks of the plane codec are decoded by the device (device_decoder).
+//
 // What a device cannot do here (its memory is full, a window is not pinned) the
 // workers of the host do in the window.
 //
@@ -26,6 +28,7 @@
 #include <string>
 
 #include "caisson/report.h"
+#include "core/engine/device/device_decoder.h"
 #include "core/engine/device/device_lanes.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/device/pinned_windows.h"
@@ -83,17 +86,24 @@ class DeviceLoader {
   struct Task;
 
   DeviceLoader(const DeviceSetting& setting, Device device)
-      : setting_(setting), lanes_(setting.runtime, setting.kernels, device) {}
+      : setting_(setting),
+        lanes_(setting.runtime, setting.kernels, device),
+        decoder_(lanes_, setting.kernels) {}
 
   void Submit(const std::shared_ptr<Task>& task);
   Status SubmitToDevice(Task& task);
-  std::string Obstacle(Task& task);
+  Status Decode(Task& task);
+  Status Transform(Task& task);
+  // Why the device cannot do all of the task; empty if it can. Gives it a slot.
+  Result<std::string> Obstacle(Task& task);
   void Await(const std::shared_ptr<Task>& task);
   Status BringByHost(const Window& window);
+  Status DecodeByHost(ReadPart& part, const std::byte* image);
   void Finish(Task& task, const Status& status);
 
   const DeviceSetting setting_;
   DeviceLanes lanes_;
+  DeviceDecoder decoder_;
   std::string no_crcs_;  // why no slot has room for CRCs; of the submitter
 
   mutable std::mutex lock_;

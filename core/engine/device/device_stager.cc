@@ -19,7 +19,8 @@ constexpr size_t kSliceBytes = size_t{1} << 20;
 
 // Copied as it is, by the copy engine.
 bool IsCopied(const Fill& fill) {
-  return fill.step.op == Op::kCopy && fill.bytes >= DeviceLanes::kCopiedBytes;
+  return fill.step.op == Op::kCopy && !fill.together &&
+         fill.bytes >= DeviceLanes::kCopiedBytes;
 }
 
 uint64_t BytesOf(const PlaceFills& fills) {

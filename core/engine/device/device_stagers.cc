@@ -27,11 +27,31 @@ Result<size_t> DeviceStagers::PlaceOf(Device device) {
        machinery_.pinned},
       setting_.bytes_per_second,
       [this] { return stopped_ || (cancelled_ != nullptr && *cancelled_); }};
-  DeviceOrder& order = setting_.order == nullptr ? own_order_ : *setting_.order;
   CAISSON_ASSIGN_OR_RETURN(auto stager,
-                           DeviceStager::Create(setting, device, order));
-  stagers_.push_back({device, std::move(stager)});
+                           DeviceStager::Create(setting, device, order()));
+  stagers_.push_back({device, nullptr, {}, std::move(stager)});
   return stagers_.size();
+}
+
+Result<DeviceEncoder*> DeviceStagers::EncoderAt(size_t place, uint64_t bytes) {
+  Entry& entry = stagers_[place - 1];
+  if (entry.encoder != nullptr || !entry.no_encoder.empty()) {
+    return entry.encoder.get();
+  }
+  CAISSON_ASSIGN_OR_RETURN(DeviceRuntime* const runtime,
+                           machinery_.devices.Runtime());
+  CAISSON_ASSIGN_OR_RETURN(const KernelTable* const kernels,
+                           machinery_.devices.Kernels(entry.device));
+  auto made =
+      DeviceEncoder::Create(*runtime, *kernels, entry.device, order(), bytes);
+  if (made.has_value()) {
+    entry.encoder = std::move(*made);
+  } else if (made.error().code() == StatusCode::kOutOfMemory) {
+    entry.no_encoder = made.error().ToString();
+  } else {
+    return made.error();
+  }
+  return entry.encoder.get();
 }
 
 void DeviceStagers::AddTo(DeviceSaveReport& report) const {

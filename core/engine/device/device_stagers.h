@@ -8,10 +8,13 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "caisson/report.h"
+#include "core/engine/device/device_encoder.h"
 #include "core/engine/device/device_order.h"
 #include "core/engine/device/device_snapshot.h"
 #include "core/engine/device/device_stager.h"
@@ -46,6 +49,14 @@ class DeviceStagers {
 
   DeviceStager& At(size_t place) { return *stagers_[place - 1].stager; }
 
+  // What encodes on the device of a place. Made by the first call, for about
+  // `bytes`; null where the device has no memory for it, which NoEncoder() then
+  // says. Errors: those of DeviceEncoder::Create but for that one.
+  Result<DeviceEncoder*> EncoderAt(size_t place, uint64_t bytes);
+  const std::string& NoEncoder(size_t place) const {
+    return stagers_[place - 1].no_encoder;
+  }
+
   // From now on what was not begun is not done.
   void Stop() { stopped_ = true; }
 
@@ -54,8 +65,15 @@ class DeviceStagers {
  private:
   struct Entry {
     Device device;
-    std::unique_ptr<DeviceStager> stager;
+    std::unique_ptr<DeviceEncoder> encoder;
+    std::string no_encoder;
+    std::unique_ptr<DeviceStager> stager;  // ends first: it reads what the
+                                           // other made
   };
+
+  DeviceOrder& order() {
+    return setting_.order == nullptr ? own_order_ : *setting_.order;
+  }
 
   const Machinery& machinery_;
   const DeviceSaveSetting& setting_;

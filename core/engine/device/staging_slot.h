@@ -11,9 +11,9 @@
 #include <span>
 
 #include "caisson/status.h"
-#include "core/device/buffer.h"
 #include "core/device/device_handles.h"
 #include "core/device/device_runtime.h"
+#include "core/engine/device/pinned_pages.h"
 
 namespace caisson {
 
@@ -21,13 +21,12 @@ class StagingSlot {
  public:
   static Result<StagingSlot> Create(DeviceRuntime& runtime, Device device);
 
-  StagingSlot(StagingSlot&& other) noexcept;
+  // Its end REQUIRES that both events have happened.
+  StagingSlot(StagingSlot&&) noexcept = default;
   StagingSlot& operator=(StagingSlot&&) = delete;
-  // REQUIRES: both events have happened.
-  ~StagingSlot() { ReleaseCrcs(); }
 
-  // Sees to it that crcs() has room for `count`. REQUIRES: as the destructor.
-  // Errors: those of Buffer::Allocate and Pin(); it is empty then.
+  // Sees to it that crcs() has room for `count`. REQUIRES: as the end.
+  // Errors: those of PinnedPages::Allocate; it is empty then.
   Status Reserve(size_t count);
 
   std::span<uint32_t> crcs() const;  // pinned
@@ -38,11 +37,10 @@ class StagingSlot {
  private:
   StagingSlot(DeviceRuntime& runtime, Device device)
       : runtime_(&runtime), device_(device) {}
-  void ReleaseCrcs();
 
   DeviceRuntime* runtime_;
   Device device_;
-  Buffer memory_;  // pinned unless empty
+  PinnedPages memory_;
   OwnedEvent copied_;
   OwnedEvent summed_;
 };

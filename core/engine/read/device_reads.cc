@@ -27,7 +27,7 @@ struct Share {
         size_t window_bytes)
       : loader(its_loader),
         tasks(std::move(its_tasks)),
-        plan(tasks, window_bytes, ReadPlan::Encoded::kNo, &rest) {}
+        plan(tasks, window_bytes, ReadPlan::Encoded::kPlanes, &rest) {}
 
   DeviceLoader& loader;
   std::vector<ReadTask> tasks;

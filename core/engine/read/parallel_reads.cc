@@ -182,7 +182,7 @@ class ReadRun {
         times_(times),
         plan_(tasks,
               direct == nullptr ? kShareBytes : machinery.pool.block_bytes(),
-              ReadPlan::Encoded::kYes, &rest_) {}
+              ReadPlan::Encoded::kAll, &rest_) {}
 
   Status Go() {
     for (const size_t i : rest_) {

@@ -45,15 +45,25 @@ uint64_t DecodedBytes(const ReadTask& task, const Piece& piece) {
   return piece.elems * std::max<size_t>(ByteWidth(task.storage->dtype), 1);
 }
 
+// Which encoded pieces a plan takes.
+struct EncodedLimit {
+  ReadPlan::Encoded which;
+  uint64_t most_bytes;  // stored and decoded
+
+  bool Takes(const ReadTask& task, const Piece& piece) const {
+    const bool known = which == ReadPlan::Encoded::kAll
+                           ? CanDecode(piece.encoding)
+                           : piece.encoding == Encoding::kPlane;
+    return known && std::max(piece.stored_bytes, DecodedBytes(task, piece)) <=
+                        most_bytes;
+  }
+};
+
 // How the elements of a piece move; none if windows cannot cut it.
 std::optional<Step> StepFor(const ReadTask& task, const Piece& piece,
-                            uint64_t most_encoded) {
+                            const EncodedLimit& limit) {
   const bool raw = piece.encoding == Encoding::kRaw;
-  if (!raw && !(CanDecode(piece.encoding) &&
-                std::max(piece.stored_bytes, DecodedBytes(task, piece)) <=
-                    most_encoded)) {
-    return std::nullopt;
-  }
+  if (!raw && !limit.Takes(task, piece)) return std::nullopt;
   const DType dtype = task.storage->dtype;
   const bool swaps = piece.order != kNativeOrder && SwapWidth(dtype) > 1;
   Step step;
@@ -67,6 +77,10 @@ std::optional<Step> StepFor(const ReadTask& task, const Piece& piece,
     step.op = Op::kByteSwap;
     step.from = step.to = dtype;
   }
+  if (!raw && limit.which == ReadPlan::Encoded::kPlanes &&
+      step.op != Op::kCopy) {
+    return std::nullopt;
+  }
   // Windows begin at multiples of an alignment that every width divides.
   if (raw && piece.offset % ByteWidth(step.from) != 0) return std::nullopt;
   return step;
@@ -78,10 +92,10 @@ bool Sums(const ReadTask& task, const Piece& piece) {
          !ChecksItself(piece);
 }
 
-bool CanSplit(const ReadTask& task, uint64_t most_encoded) {
+bool CanSplit(const ReadTask& task, const EncodedLimit& limit) {
   return task.kind != ReadTask::Kind::kView &&
          std::ranges::all_of(task.storage->pieces, [&](const Piece& piece) {
-           return StepFor(task, piece, most_encoded).has_value();
+           return StepFor(task, piece, limit).has_value();
          });
 }
 
@@ -132,15 +146,15 @@ struct ReadPlan::Extent {
 ReadPlan::ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
                    Encoded encoded, std::vector<size_t>* rest) {
   // A chunk lies in one window, which begins at its first block.
-  const uint64_t most_encoded =
-      encoded == Encoded::kYes && window_bytes > 2 * kDirectAlignment
-          ? std::min<uint64_t>(window_bytes - 2 * kDirectAlignment,
-                               kMostChunkBytes)
-          : 0;
+  const EncodedLimit limit = {
+      encoded, window_bytes > 2 * kDirectAlignment
+                   ? std::min<uint64_t>(window_bytes - 2 * kDirectAlignment,
+                                        kMostChunkBytes)
+                   : 0};
   std::vector<Extent> extents;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const ReadTask& task = tasks[i];
-    if (!CanSplit(task, most_encoded)) {
+    if (!CanSplit(task, limit)) {
       rest->push_back(i);
       continue;
     }
@@ -149,7 +163,7 @@ ReadPlan::ReadPlan(std::span<ReadTask> tasks, size_t window_bytes,
       Extent extent;
       extent.task = i;
       extent.piece = &piece;
-      extent.step = *StepFor(task, piece, most_encoded);
+      extent.step = *StepFor(task, piece, limit);
       extent.sum = Sums(task, piece);
       const uint64_t decoded = DecodedBytes(task, piece);
       extent.bytes = extent.encoded() ? piece.stored_bytes : decoded;

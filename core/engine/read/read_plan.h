@@ -39,8 +39,11 @@ struct ReadWindow {
 
 class ReadPlan {
  public:
-  // Whether encoded pieces may be parts of windows.
-  enum class Encoded : bool { kNo, kYes };
+  // Which encoded pieces may be parts of windows.
+  enum class Encoded : uint8_t {
+    kPlanes,  // chunks of the plane codec that are only decoded
+    kAll,
+  };
 
   // Of those `tasks` that can be split; `rest` gets the indices of the others,
   // and of those that would have the same bytes read more than a few times.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/write/chunk_layer.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -29,26 +28,13 @@ namespace {
 // them for a copy costs more than the copy.
 constexpr size_t kFewThreads = 4;
 
-// A place for up to `bytes` in `window`, which will hold bytes of `piece`.
-std::span<std::byte> TakePlace(WindowImage& window, size_t piece, size_t bytes,
-                               uint32_t** crc) {
-  WindowEvent event;
-  event.kind = WindowEvent::Kind::kStored;
-  event.piece = piece;
-  event.index = window.copies.size();
-  event.at = window.used;
-  event.bytes = std::min(bytes, window.block.size() - window.used);
-  window.events.push_back(event);
-  *crc = &window.copies.emplace_back(0);
-  window.used += event.bytes;
-  return window.block.bytes().subspan(event.at, event.bytes);
-}
-
 }  // namespace
 
 ChunkLayer::ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
-                       PieceSource& source, SaveFacts& facts, Windows windows)
+                       PieceSource& source, SaveFacts& facts,
+                       WindowFeed windows)
     : workers_(machinery.workers),
+      source_(source),
       facts_(facts),
       windows_(std::move(windows)),
       ahead_(
@@ -61,39 +47,64 @@ ChunkLayer::ChunkLayer(const Machinery& machinery, const KernelTable& kernels,
                           std::span<std::byte> dst) {
             fetched_bytes_ += dst.size();
             return source.Fetch(piece, offset, dst);
-          }) {}
+          }),
+      device_chunks_(source, facts, windows_) {}
 
 void ChunkLayer::AddTo(DeviceSaveReport& report) const {
+  report.encoded_bytes += device_chunks_.decoded_bytes();
   if (fetched_bytes_ == 0) return;
   report.bytes += fetched_bytes_;
   report.crc_host_bytes += fetched_bytes_;
-  report.crc_host_reason = "what is compressed is encoded by the host";
+  report.crc_host_reason =
+      "the host encodes what is compressed: " + source_.no_encoder();
 }
 
-void ChunkLayer::Announce(std::span<const TensorPiece> pieces) {
+Status ChunkLayer::Announce(std::span<const TensorPiece> pieces) {
+  uint64_t bytes = 0;
+  for (const TensorPiece& piece : pieces) bytes += piece.bytes;
   for (const TensorPiece& piece : pieces) {
-    if (piece.bytes > 0) ahead_.Announce(piece);
+    if (piece.bytes == 0) continue;
+    CAISSON_ASSIGN_OR_RETURN(const PieceSource::Encoder by,
+                             source_.EncoderOf(piece, bytes));
+    if (by.encoder == nullptr) {
+      ahead_.Announce(piece);
+    } else {
+      by.encoder->Announce(piece, source_.RegionOf(piece).data + piece.offset);
+    }
   }
+  return Status::Ok();
 }
 
 Status ChunkLayer::Lay(const TensorPiece& piece) {
   const size_t index = facts_.AddPiece(0);
-  ChunkIndex chunk_index(piece.encoding);
+  ChunkIndex chunks(piece.encoding);
   if (piece.bytes > 0) {
-    if (ahead_.empty()) ahead_.Announce(piece);
-    if (!ahead_.IsNext(piece)) {
-      return Status::InvalidArgument("an encoded piece out of turn");
-    }
-    const uint64_t chunks =
-        EncodedChunks(piece.encoding, piece.dtype, piece.bytes);
-    for (uint64_t i = 0; i < chunks; ++i) {
-      CAISSON_ASSIGN_OR_RETURN(EncodeAhead::Slot* const slot, ahead_.Next());
-      chunk_index.Add(slot->chunk);
-      seconds_ += slot->seconds;
-      CAISSON_RETURN_IF_ERROR(LayChunk(slot, index));
-    }
+    CAISSON_ASSIGN_OR_RETURN(const PieceSource::Encoder by,
+                             source_.EncoderOf(piece, piece.bytes));
+    const bool is_first =
+        by.encoder == nullptr ? ahead_.empty() : by.encoder->empty();
+    if (is_first) CAISSON_RETURN_IF_ERROR(Announce(std::span(&piece, 1)));
+    CAISSON_RETURN_IF_ERROR(by.encoder == nullptr
+                                ? LayFromHost(piece, index, chunks)
+                                : device_chunks_.Lay(by, piece, index, chunks));
   }
-  return LayIndex(chunk_index.Finish(), index);
+  return LayIndex(chunks.Finish(), index);
+}
+
+Status ChunkLayer::LayFromHost(const TensorPiece& piece, size_t index,
+                               ChunkIndex& chunks) {
+  if (!ahead_.IsNext(piece)) {
+    return Status::InvalidArgument("an encoded piece out of turn");
+  }
+  const uint64_t count =
+      EncodedChunks(piece.encoding, piece.dtype, piece.bytes);
+  for (uint64_t i = 0; i < count; ++i) {
+    CAISSON_ASSIGN_OR_RETURN(EncodeAhead::Slot* const slot, ahead_.Next());
+    chunks.Add(slot->chunk);
+    seconds_ += slot->seconds;
+    CAISSON_RETURN_IF_ERROR(LayChunk(slot, index));
+  }
+  return Status::Ok();
 }
 
 Status ChunkLayer::LayChunk(EncodeAhead::Slot* slot, size_t piece) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 
 #include "caisson/memory.h"
 #include "caisson/status.h"
@@ -37,6 +38,21 @@ class PieceSource {
   Status Fetch(const TensorPiece& piece, uint64_t offset,
                std::span<std::byte> dst);
 
+  // Where a device encodes a piece by itself.
+  struct Encoder {
+    DeviceEncoder* encoder = nullptr;  // null: the host encodes it
+    size_t place = 0;                  // of the device, in windows
+  };
+
+  // For the encoded `piece`; of the first of a device, `bytes` says about how
+  // much will come. Errors: those of the stagers.
+  Result<Encoder> EncoderOf(const TensorPiece& piece, uint64_t bytes);
+
+  // Why the host encodes what is on devices; empty where it does not.
+  const std::string& no_encoder() const { return no_encoder_; }
+
+  DeviceStager& StagerAt(size_t place) { return stagers_.At(place); }
+
   // Those of a device are fetched, as they are asked for. REQUIRES: this and
   // the piece outlive it.
   PieceBytes BytesOf(const TensorPiece& piece);
@@ -44,6 +60,7 @@ class PieceSource {
  private:
   const DeviceSaveSetting& devices_;
   DeviceStagers& stagers_;
+  std::string no_encoder_;
 };
 
 }  // namespace caisson

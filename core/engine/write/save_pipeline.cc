@@ -73,7 +73,7 @@ class SavePipeline {
   // --- laying out -----------------------------------------------------------
 
   Status LayAll() {
-    chunks_.Announce(parts_.EncodedPieces());
+    CAISSON_RETURN_IF_ERROR(chunks_.Announce(parts_.EncodedPieces()));
     while (true) {
       CAISSON_ASSIGN_OR_RETURN(std::optional<Part> part, parts_.Next(Now()));
       if (!part) break;
@@ -286,6 +286,7 @@ class SavePipeline {
 
   // Gives the current window to a worker and to devices.
   void Dispatch() {
+    chunks_.Flush();
     WindowImage* const window = current_.get();
     filling_.push_back(std::move(current_));
     std::vector<PlaceFills>& places = window->places;
@@ -344,6 +345,7 @@ class SavePipeline {
       stages_.copy += place.seconds;
       Fail(place.status);
     }
+    for (const PlaceFills& run : window.encoded) Fail(run.status);
   }
 
   void NoteWritten(const Arrival& arrival) {

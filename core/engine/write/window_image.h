@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,9 +23,11 @@ namespace caisson {
 struct Fill {
   Step step;
   const std::byte* src = nullptr;
-  size_t at = 0;     // in the window
-  size_t bytes = 0;  // there
-  uint32_t crc = 0;  // of these; set by who fills
+  size_t at = 0;          // in the window
+  size_t bytes = 0;       // there
+  uint32_t crc = 0;       // of these; set by who fills
+  bool together = false;  // of a device: by a kernel with those beside it,
+                          // however large it is
 };
 
 // The runs that come from one place: the host, or a device.
@@ -59,11 +62,25 @@ struct WindowImage {
   std::vector<PlaceFills> places;   // the host's first
   std::vector<WindowEvent> events;  // in file order
   std::deque<uint32_t> copies;      // CRCs; set by who copies
+  std::deque<PlaceFills> encoded;   // runs of chunks that a device encoded
   std::vector<StorageHandle> held;  // until it is filled
-  std::atomic<size_t> unfilled{1};  // places and copies that are not done, and
-                                    // who lays it out
+  std::atomic<size_t> unfilled{1};  // places, copies and runs of chunks that
+                                    // are not done, and who lays it out
   bool filled = false;
 };
+
+// How those that lay chunks get windows.
+struct WindowFeed {
+  // The window that bytes go to now, with room for at least one.
+  std::function<Result<WindowImage*>()> current;
+  // Any thread: one of those that `unfilled` counts is done.
+  std::function<void(WindowImage*)> done;
+};
+
+// A place for up to `bytes` in `window`, which will hold stored bytes of the
+// encoded `piece`. Who fills it sets *crc to what they have.
+std::span<std::byte> TakePlace(WindowImage& window, size_t piece, size_t bytes,
+                               uint32_t** crc);
 
 // Copies every run into its place in `window`, with its CRC in the same pass,
 // and sets status and seconds.
