@@ -590,7 +590,7 @@ TEST(ReadPlan, OfManyRecordsOverTheSameBytesIsSmall) {
     task.storage = &storage;
   }
   std::vector<size_t> rest;
-  ReadPlan plan(tasks, 1024 * kKiB, ReadPlan::Encoded::kYes, &rest);
+  ReadPlan plan(tasks, 1024 * kKiB, ReadPlan::Encoded::kAll, &rest);
   EXPECT_THAT(plan.windows(), SizeIs(4 * 4096));
   EXPECT_THAT(rest, SizeIs(996));
 }
