@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// device_bench [--dir=DIR] [--size=MIB] [--rounds=N] [--out=FILE]: whole saves
-// and loads of a state in memory of cuda:0, beside the slower of the link and
-// the directory's own raw rate, measured in turns with them. The ratio is the
-// median over the rounds.
+// device_bench [--dir=DIR] [--size=MIB] [--rounds=N] [--compress=plane]
+// [--out=FILE]: whole saves and loads of a state in memory of cuda:0, beside
+// the slower of the link and the directory's own raw rate, measured in turns
+// with them. The ratio is the median over the rounds.
 //
 // The state is that of a transformer: large matrices, small vectors, bfloat16
-// and float32. What was saved is loaded into other memory and compared with
-// what was saved, and so is a load into host memory, which shows what of a load
-// is the disk's. Exit status 1 if they differ.
+// and float32, of random bytes; to be compressed, bfloat16 weights of
+// N(0, 0.02), and rates are of the bytes before that. What was saved is loaded
+// into other memory and compared with what was saved, and so is a load into
+// host memory, which shows what of a load is the disk's. Exit status 1 if they
+// differ.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +22,7 @@
 
 #include "bench/gpu/gpu_clock.h"
 #include "bench/gpu/gpu_main.h"
+#include "bench/plane_sets.h"
 #include "caisson/bench.h"
 #include "caisson/engine.h"
 #include "core/base/status_macros.h"
@@ -35,6 +38,7 @@ struct Options {
   std::string directory = ".";
   uint64_t bytes = uint64_t{4} << 30;
   int rounds = 7;
+  bool compress = false;
   std::string out;
 };
 
@@ -73,11 +77,13 @@ class DeviceBench {
     std::vector<double> of_host;
     double write = 0;
     double read = 0;
+    SaveOptions save_options;
+    if (options_.compress) save_options.compress = CompressMode::kPlane;
     SaveReport save;
     LoadReport load;
     for (int round = -1; round < options_.rounds; ++round) {
       CAISSON_RETURN_IF_ERROR(MeasureDisk(&write, &read));
-      CAISSON_ASSIGN_OR_RETURN(save, engine_.Save(saved_, path, {}));
+      CAISSON_ASSIGN_OR_RETURN(save, engine_.Save(saved_, path, save_options));
       LoadReport host;
       // In turns, as the second may find more in caches that we do not see.
       for (const bool first : {true, false}) {
@@ -87,6 +93,7 @@ class DeviceBench {
                              on_device ? &load : &host));
       }
       AsyncOptions async;
+      async.save = save_options;
       async.snapshot_on_device = true;
       CAISSON_ASSIGN_OR_RETURN(const Ticket ticket,
                                engine_.SaveAsync(saved_, path, async));
@@ -103,10 +110,12 @@ class DeviceBench {
       of_read.push_back(loads.back() / std::min(h2d_, read));
     }
     std::remove(path.c_str());
-    Row("save", saves, "min(d2h, raw_write)", std::min(d2h_, Median(writes_)),
-        Median(of_write), 0.9);
-    Row("load", loads, "min(h2d, raw_read)", std::min(h2d_, Median(reads_)),
-        Median(of_read), 0.9);
+    const std::string suffix = options_.compress ? "_plane" : "";
+    Row("save" + suffix, saves, "min(d2h, raw_write)",
+        std::min(d2h_, Median(writes_)), Median(of_write),
+        options_.compress ? 1.3 : 0.9);
+    Row("load" + suffix, loads, "min(h2d, raw_read)",
+        std::min(h2d_, Median(reads_)), Median(of_read), 0.9);
     Row("load, beside one to the host", loads, "load into host memory",
         Median(hosts), Median(of_host), 0);
     Row("save_async_staged_snapshot", staged, "d2h", d2h_,
@@ -119,6 +128,9 @@ class DeviceBench {
                 1 - Share(load.device.host_bytes, load.device.bytes),
                 save.device.crc_host_reason.c_str(),
                 load.device.host_reason.c_str());
+    std::printf("  codec on the device: save %.4f, load %.4f of the bytes\n",
+                Share(save.device.encoded_bytes, save.tensor_bytes),
+                Share(load.device.decoded_bytes, load.tensor_bytes));
     return Compare();
   }
 
@@ -136,11 +148,16 @@ class DeviceBench {
   Status FillSource() {
     constexpr uint64_t kBlock = uint64_t{64} << 20;
     CAISSON_ASSIGN_OR_RETURN(Buffer block, Buffer::Allocate(kBlock));
-    FillRandom(block.bytes(), 1);
+    if (options_.compress) {
+      std::copy_n(PlaneSource(FindPlaneSet("bf16"), kBlock), kBlock,
+                  block.data());
+    } else {
+      FillRandom(block.bytes(), 1);
+    }
     CAISSON_ASSIGN_OR_RETURN(OwnedStream stream,
                              OwnedStream::Create(runtime_, kDevice));
     for (uint64_t at = 0; at < options_.bytes; at += kBlock) {
-      FillRandom(block.bytes().first(4096), at);
+      if (!options_.compress) FillRandom(block.bytes().first(4096), at);
       CAISSON_RETURN_IF_ERROR(
           runtime_.Copy(from_.data() + at, block.data(),
                         std::min(kBlock, options_.bytes - at), stream.get()));
@@ -150,7 +167,7 @@ class DeviceBench {
   }
 
   // Layers of matrices and vectors, as many as there is memory for.
-  static State StateIn(const Region& memory) {
+  State StateIn(const Region& memory) const {
     State state;
     uint64_t at = 0;
     const auto add = [&](const std::string& name, DType dtype, int64_t elems) {
@@ -166,13 +183,14 @@ class DeviceBench {
       at += (bytes + 511) / 512 * 512;
       return true;
     };
+    const DType moment = options_.compress ? DType::kBFloat16 : DType::kFloat32;
     bool more = true;
     for (int i = 0; more; ++i) {
       const std::string layer = "layer" + std::to_string(i);
       more = add(layer + ".norm", DType::kFloat32, 4096) &&
              add(layer + ".bias", DType::kBFloat16, 12288) &&
              add(layer + ".weight", DType::kBFloat16, 4096 * 4096) &&
-             add(layer + ".exp_avg", DType::kFloat32, 4096 * 4096);
+             add(layer + ".exp_avg", moment, 4096 * 4096);
     }
     return state;
   }
@@ -215,14 +233,14 @@ class DeviceBench {
     return runtime_.Unpin(kDevice, host.data());
   }
 
-  void Row(const char* name, const std::vector<double>& rates,
+  void Row(const std::string& name, const std::vector<double>& rates,
            const char* ceiling, double limit, double ratio, double target) {
     const double rate = Median(rates);
     const char* const verdict = target == 0       ? "-"
                                 : ratio >= target ? "PASS"
                                                   : "MISS";
-    std::printf("%-28s %8.2f GB/s  %-20s %8.2f GB/s  %5.3f  %s\n", name, rate,
-                ceiling, limit, ratio, verdict);
+    std::printf("%-28s %8.2f GB/s  %-20s %8.2f GB/s  %5.3f  %s\n", name.c_str(),
+                rate, ceiling, limit, ratio, verdict);
     rows_.push_back({{"stage", name},
                      {"directory", options_.directory},
                      {"bytes", options_.bytes},
@@ -299,6 +317,7 @@ Options Parse(int argc, char** argv) {
           options.bytes = static_cast<uint64_t>(std::atoll(value.c_str()))
                           << 20;
         }
+        if (name == "compress") options.compress = value == "plane";
         if (name == "out") options.out = value;
       });
   return options;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "caisson/engine.h"
+#include "tests/engine/compressed_case.h"
 #include "tests/engine/cuda_case.h"
 #include "tests/engine/state_files.h"
 
@@ -89,6 +90,44 @@ TEST_F(CudaLoad, BringsTheBytesOfAHostLoad) {
         }
       }
     }
+  }
+}
+
+TEST_F(CudaLoad, DecodesOnTheDevice) {
+  const State state = MixedState();
+  WriteOptions plane;
+  plane.compress = CompressMode::kPlane;
+  const std::string sound = FileOf(state, plane);
+  std::string damaged = sound;
+  for (const auto& item : RecordsOf(sound).items) {
+    if (item.name == "archive/plane/1") damaged[item.offset + 70'001] ^= 1;
+  }
+  ASSERT_NE(damaged, sound);
+  const ScratchDirectory scratch;
+  Put(scratch / "sound.pt", sound);
+  Put(scratch / "damaged.pt", damaged);
+  for (const size_t window : {kMiB, 16 * kMiB}) {
+    EngineOptions sizes;
+    sizes.window_bytes = window;
+    sizes.pool_bytes = 4 * window;
+    CAISSON_ASSERT_OK_AND_ASSIGN(Engine engine, Engine::Create(sizes));
+    LoadOptions options;
+    options.device = kDevice;
+    LoadReport report;
+    CAISSON_ASSERT_OK_AND_ASSIGN(
+        const State there,
+        engine.Load(scratch / "sound.pt", options, {}, &report));
+    EXPECT_EQ(report.device.host_bytes, 0u) << report.device.host_reason;
+    EXPECT_GT(report.device.decoded_bytes, 2'000'000u);
+    const auto found = Gathered(there);
+    CAISSON_ASSERT_OK_AND_ASSIGN(const auto tensors, state.Tensors());
+    ASSERT_EQ(found.size(), tensors.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_TRUE(found[i] == PlainGather(*tensors[i].view))
+          << Join(tensors[i].path);
+    }
+    EXPECT_THAT(engine.Load(scratch / "damaged.pt", options).status(),
+                StatusIs(StatusCode::kCorrupt, HasSubstr("plane/1")));
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "caisson/engine.h"
 #include "core/device/device_handles.h"
+#include "tests/engine/compressed_case.h"
 #include "tests/engine/cuda_case.h"
 #include "tests/engine/state_files.h"
 
@@ -25,7 +26,7 @@ class CudaSave : public CudaCase {
  protected:
   // Adds a tensor to both states; its bytes come in the order of stream_.
   void Add(const std::string& name, DType dtype, int64_t elems, uint64_t seed) {
-    const TensorView here = RandomTensor(dtype, {elems}, seed);
+    const TensorView here = NormalTensor(dtype, {elems}, seed);
     const Region& from = here.storage->region;
     TensorView there = here;
     there.storage = std::make_shared<Storage>(*here.storage);
@@ -115,6 +116,30 @@ TEST_F(CudaSave, WritesTheFileOfTheSameTensorsInHostMemory) {
         by_device += report.device.crc_device_bytes;
       }
       EXPECT_GT(by_device, 0u);
+    }
+  }
+}
+
+TEST_F(CudaSave, EncodesOnTheDevice) {
+  AddSome();
+  Add("weights", DType::kBFloat16, 5'000'000, 8);
+  WriteOptions plane;
+  plane.compress = CompressMode::kPlane;
+  const std::string expected = FileOf(host_, plane);
+  for (const size_t window : {kMiB / 16, 16 * kMiB}) {
+    EngineOptions sizes;
+    sizes.window_bytes = window;
+    sizes.pool_bytes = 3 * window;
+    CAISSON_ASSERT_OK_AND_ASSIGN(Engine engine, Engine::Create(sizes));
+    const ScratchDirectory scratch(MemoryRoot());
+    const std::string path = scratch / "archive.pt";
+    for (int round = 0; round < 3; ++round) {
+      SaveOptions options = Options();
+      options.compress = CompressMode::kPlane;
+      CAISSON_ASSERT_OK_AND_ASSIGN(const SaveReport report,
+                                   engine.Save(there_, path, options));
+      ASSERT_TRUE(Content(path) == expected) << window << ", round " << round;
+      EXPECT_GT(report.device.encoded_bytes, 40'000'000u);
     }
   }
 }
