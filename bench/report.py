@@ -37,6 +37,9 @@ def _rows():
         for crc in ("", "_crc32"):
             for verb in (f"fp32_to_{half}", f"{half}_to_fp32"):
                 yield Row(verb + crc, 64 * MIB, "memcpy", 0.90)
+    for kind in ("bf16", "fp32"):
+        yield Row(f"plane_decode_{kind}", 64 * MIB, "memcpy", 0.70)
+    yield Row("plane_encode_bf16", 64 * MIB, "memcpy", 0.45)
 
 
 def _more_rows():
@@ -53,6 +56,11 @@ def _more_rows():
     for verb in ("gather_transpose4", "gather_rows4"):
         for size in (64 * KIB, MIB, 64 * MIB):
             yield Row(verb, size, "memcpy")
+    for verb in ("plane_decode", "plane_encode"):
+        for kind in ("bf16", "fp32"):
+            yield Row(f"{verb}_{kind}", 256 * KIB, "memcpy")
+            yield Row(f"{verb}_{kind}", GIB, "memcpy")
+    yield Row("plane_encode_fp32", 64 * MIB, "memcpy")
     for verb in ("deflate", "inflate"):
         for peer in ("libdeflate", "isal", "zlib"):
             yield Row(verb, MIB, peer)

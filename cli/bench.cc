@@ -27,6 +27,7 @@ struct BenchOptions {
   std::string directory = ".";
   std::string size = "2GiB";
   size_t rounds = 5;
+  bool weights = false;
   bool ceilings = false;
   bool json = false;
 };
@@ -45,6 +46,7 @@ Json MachineJson(const MeasureOptions& options, const MachineReport& machine) {
           {"simd", build.simd_target},
           {"directory", Utf8(options.directory)},
           {"bytes", options.bytes},
+          {"weights", options.weights},
           {"rounds", options.rounds},
           {"io", machine.io},
           {"threads", machine.threads},
@@ -92,7 +94,8 @@ std::string ReportText(const MeasureOptions& options,
                        const StagesReport& report) {
   const MachineReport& machine = report.machine;
   std::string text = fmt::format(
-      "{} in {}, {}, {}, medians of {} rounds\n\n", ByteText(options.bytes),
+      "{}{} in {}, {}, {}, medians of {} rounds\n\n", ByteText(options.bytes),
+      options.weights ? " of bfloat16 weights" : "",
       Printable(options.directory), machine.io,
       Plural(machine.threads, "thread"), options.rounds);
   if (!report.stages.empty()) {
@@ -127,6 +130,7 @@ int RunBench(const BenchOptions& options) {
   MeasureOptions measure;
   measure.directory = options.directory;
   measure.rounds = options.rounds;
+  measure.weights = options.weights;
   // Checked when the command line was parsed.
   measure.bytes = ParseByteSize(options.size).value_or(0);
   std::optional<Progress> line;
@@ -165,6 +169,8 @@ void AddBench(CLI::App& app, Action* action) {
       ->capture_default_str();
   command->add_option("--rounds", options->rounds, "medians of so many")
       ->capture_default_str();
+  command->add_flag("--weights", options->weights,
+                    "a state of bfloat16 weights, without Adam's moments");
   command->add_flag("--ceilings", options->ceilings,
                     "only what the machine could do at best");
   command->add_flag("--json", options->json, "one JSON document");

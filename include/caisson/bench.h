@@ -28,8 +28,8 @@
 //                      first_touch
 //   verify             Engine::Verify, cold
 //   save_plane         Engine::Save with CompressMode::kPlane, fsynced; its
-//   rate is
-//                      of the bytes before, and may be above that of the disk
+//                      rate is of the bytes before, and may be above that of
+//                      the disk
 //   load_plane         Engine::LoadInto of that file, cold; likewise
 //   crc32              Crc32 on one thread
 //   copy_crc32         Crc32Copy on one thread; beats a memcpy that does not
@@ -62,6 +62,10 @@ struct MeasureOptions {
   // The size of the state: at least a window of `engine`. Takes three times as
   // much memory, and twice as much space in the directory.
   uint64_t bytes = uint64_t{2} << 30;
+
+  // Of bfloat16 weights alone. Default: of weights and Adam's moments, a fifth
+  // bfloat16 and the rest float32, as the state of a training is.
+  bool weights = false;
 
   // How often each is measured: at least kFewestRounds.
   size_t rounds = 5;

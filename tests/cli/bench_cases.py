@@ -51,10 +51,17 @@ class BenchTest(CliTest):
             {"memcpy", "memcpy_one_thread", "first_touch", "raw_write",
              "raw_read"}, set(machine["ceilings"]))
         self.assertEqual((machine["bytes"], machine["rounds"]), (1 << 24, 3))
+        self.assertFalse(machine["weights"])
         self.assertEqual(machine["directory"], str(self.folder))
         self.assertRegex(machine["io"], r"^(threads|io_uring), \w+$")
         self.assertGreaterEqual(machine["threads"], machine["async_threads"])
         self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_a_state_of_weights_says_so(self):
+        answer = self.json(0, "bench", "--dir", self.folder, "--weights",
+                           *SMALL)
+        self.assertTrue(answer["machine"]["weights"])
+        self.assertEqual([stage["name"] for stage in answer["stages"]], STAGES)
 
     def test_ceilings_alone_have_no_stages(self):
         answer = self.json(

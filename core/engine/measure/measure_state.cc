@@ -17,7 +17,7 @@ constexpr size_t kTensorBytes = size_t{32} << 20;
 
 }  // namespace
 
-Result<MeasuredState> MeasuredState::Create(uint64_t bytes) {
+Result<MeasuredState> MeasuredState::Create(uint64_t bytes, bool weights) {
   const uint64_t whole = bytes / kDirectAlignment * kDirectAlignment;
   if (whole == 0 || whole > std::numeric_limits<size_t>::max()) {
     return Status::InvalidArgument("a state of " + std::to_string(bytes) +
@@ -25,15 +25,16 @@ Result<MeasuredState> MeasuredState::Create(uint64_t bytes) {
   }
   CAISSON_ASSIGN_OR_RETURN(Buffer memory,
                            Buffer::Allocate(static_cast<size_t>(whole)));
-  return MeasuredState(std::make_shared<Buffer>(std::move(memory)));
+  return MeasuredState(std::make_shared<Buffer>(std::move(memory)), weights);
 }
 
-MeasuredState::MeasuredState(std::shared_ptr<Buffer> memory)
+MeasuredState::MeasuredState(std::shared_ptr<Buffer> memory, bool weights)
     : memory_(std::move(memory)) {
   // One weight and two moments, again and again.
   constexpr const char* kKinds[] = {"weight", "exp_avg", "exp_avg_sq"};
   size_t count = 0;
   for (size_t at = 0; at < memory_->size(); ++count) {
+    if (weights && count % 3 != 0) continue;
     const DType dtype = count % 3 == 0 ? DType::kBFloat16 : DType::kFloat32;
     const size_t most =
         dtype == DType::kBFloat16 ? kTensorBytes / 2 : kTensorBytes;

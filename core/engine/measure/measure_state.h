@@ -19,17 +19,17 @@ namespace caisson {
 class MeasuredState {
  public:
   // Maps memory without touching it. `bytes` is rounded down to whole blocks
-  // of direct transfers.
+  // of direct transfers. `weights`: without moments.
   //
   // Errors: kInvalidArgument; kOutOfMemory.
-  static Result<MeasuredState> Create(uint64_t bytes);
+  static Result<MeasuredState> Create(uint64_t bytes, bool weights);
 
   std::span<std::byte> bytes() const { return memory_->bytes(); }
   const State& state() const { return state_; }
   State& state() { return state_; }
 
  private:
-  explicit MeasuredState(std::shared_ptr<Buffer> memory);
+  MeasuredState(std::shared_ptr<Buffer> memory, bool weights);
 
   std::shared_ptr<Buffer> memory_;
   State state_;

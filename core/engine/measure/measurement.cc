@@ -76,8 +76,10 @@ Status Measurement::Prepare() {
   // As the engine does it; and before a long time goes into the memory.
   CAISSON_ASSIGN_OR_RETURN(const IoPath path, ProbeIoPath(options_.directory));
   direct_ = engine.direct && path.direct;
-  CAISSON_ASSIGN_OR_RETURN(source_, MeasuredState::Create(options_.bytes));
-  CAISSON_ASSIGN_OR_RETURN(target_, MeasuredState::Create(options_.bytes));
+  CAISSON_ASSIGN_OR_RETURN(
+      source_, MeasuredState::Create(options_.bytes, options_.weights));
+  CAISSON_ASSIGN_OR_RETURN(
+      target_, MeasuredState::Create(options_.bytes, options_.weights));
   CAISSON_RETURN_IF_ERROR(TouchInShares(*workers_, source_->bytes()));
   CAISSON_RETURN_IF_ERROR(TouchInShares(*workers_, target_->bytes()));
   CAISSON_ASSIGN_OR_RETURN(const auto tensors, source_->state().Tensors());
