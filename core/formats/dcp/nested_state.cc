@@ -6,11 +6,6 @@
 namespace caisson::dcp {
 namespace {
 
-Node KeyOf(const PathStep& step) {
-  if (const auto* key = std::get_if<std::string>(&step)) return Node(*key);
-  return Node(std::get<int64_t>(step));
-}
-
 Status Taken(const Path& path) {
   return Status::Corrupt("'" + Join(path) +
                          "': its path meets that of another value");
@@ -42,6 +37,14 @@ Status NestedState::Put(const Path& path, Node value) {
 }
 
 Result<Node> NestedState::Finish() { return Made(root_); }
+
+Node NestedState::KeyOf(const PathStep& step) {
+  const auto* key = std::get_if<std::string>(&step);
+  if (key == nullptr) return Node(std::get<int64_t>(step));
+  Node& node = keys_[*key];
+  if (node.none()) node = Node(*key);
+  return node;
+}
 
 // The recursion is as deep as the longest path.
 Result<Node> NestedState::Made(Branch& branch) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -42,9 +43,11 @@ class NestedState {
     std::vector<std::pair<PathStep, Child>> children;
   };
 
-  static Result<Node> Made(Branch& branch);
+  Result<Node> Made(Branch& branch);
+  Node KeyOf(const PathStep& step);
 
   Branch root_;
+  std::map<std::string, Node> keys_;  // equal ones are one str, as in Python
 };
 
 }  // namespace caisson::dcp
