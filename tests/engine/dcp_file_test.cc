@@ -50,9 +50,9 @@ void ExpectLoaded(const DcpFiles& files, const Result<State>& loaded) {
   }
 }
 
-class DcpFile : public testing::TestWithParam<CompressMode> {};
+class DcpModes : public testing::TestWithParam<CompressMode> {};
 
-TEST_P(DcpFile, IsOneFile) {
+TEST_P(DcpModes, IsOneFile) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
   AddAll(files);
@@ -85,7 +85,7 @@ TEST_P(DcpFile, IsOneFile) {
   }
 }
 
-TEST_P(DcpFile, GivesBlocks) {
+TEST_P(DcpModes, GivesBlocks) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
   AddAll(files);
@@ -117,7 +117,7 @@ TEST_P(DcpFile, GivesBlocks) {
   }
 }
 
-TEST_P(DcpFile, FillsTensorsInPlaceAndCasts) {
+TEST_P(DcpModes, FillsTensorsInPlaceAndCasts) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
   AddAll(files);
@@ -155,7 +155,7 @@ TEST_P(DcpFile, FillsTensorsInPlaceAndCasts) {
 }
 
 // Byte for byte what a save of the whole tensors gives, in windows of any size.
-TEST_P(DcpFile, IsTheSourceOfASave) {
+TEST_P(DcpModes, IsTheSourceOfASave) {
   const ScratchDirectory scratch;
   const ScratchDirectory out;
   DcpFiles files(scratch.path());
@@ -192,7 +192,7 @@ TEST_P(DcpFile, IsTheSourceOfASave) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AllModes, DcpFile,
+INSTANTIATE_TEST_SUITE_P(AllModes, DcpModes,
                          testing::Values(CompressMode::kNone,
                                          CompressMode::kDeflate,
                                          CompressMode::kPlane),
@@ -306,6 +306,39 @@ TEST(DcpDamage, IsALinkForAShard) {
   fs::create_symlink("elsewhere", files.PathOf(1));
   EXPECT_THAT(Reader::Open(files.folder()).status(),
               StatusIs(StatusCode::kCorrupt, HasSubstr("symbolic link")));
+}
+
+// Twice a gibibyte of one element.
+TEST(DcpDamage, IsAChunkOfMoreElementsThanAreStored) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  TensorView one = RandomTensor(DType::kFloat32, {1}, 1);
+  one.spec.shape = {int64_t{1} << 28};
+  one.strides = {0};
+  files.AddParts("t", {one, one});
+  files.Write();
+  EXPECT_THAT(Reader::Open(files.folder()).status(),
+              StatusIs(StatusCode::kCorrupt,
+                       AllOf(HasSubstr("'t'"),
+                             HasSubstr("more elements than are stored"))));
+}
+
+// What torch has transposed comes as it was taken.
+TEST(DcpFile, PutsStridedChunksTogether) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  const TensorView first = RandomTensor(DType::kFloat32, {10}, 1);
+  TensorView second = RandomTensor(DType::kFloat32, {10}, 2);
+  second.spec.shape = {5};
+  second.strides = {2};
+  files.AddParts("t", {first, second});
+  files.Write();
+  const auto loaded = Reader::Open(files.folder())->Load();
+  ASSERT_THAT(loaded.status(), IsOk());
+  ByteVector expected = PlainGather(first);
+  const ByteVector rest = PlainGather(second);
+  expected.insert(expected.end(), rest.begin(), rest.end());
+  EXPECT_EQ(PlainGather(*loaded->root.Find("t")->As<TensorView>()), expected);
 }
 
 TEST(DcpFolder, WithoutMetadataIsIncomplete) {

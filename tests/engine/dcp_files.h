@@ -53,6 +53,21 @@ class DcpFiles {
     state_.push_back(entry.replace(1, 1, name));  // "t" in the example
   }
 
+  // Chunks of a vector that was taken from them, as they are.
+  void AddParts(const std::string& name, const std::vector<TensorView>& parts) {
+    std::vector<dcp::Box> boxes;
+    int64_t at = 0;
+    for (const TensorView& part : parts) {
+      boxes.push_back({{at}, part.spec.shape});
+      const std::string offsets = dcp::Numbers({at});
+      shards_[0].push_back({name, name + "@" + offsets, offsets, part});
+      at += part.spec.shape[0];
+    }
+    const DType dtype = parts.front().spec.dtype;
+    std::string entry = dcp::TensorEntry({at}, boxes, std::string(Name(dtype)));
+    state_.push_back(entry.replace(1, 1, name));
+  }
+
   // Writes all of it; the paths are the names.
   void Write(CompressMode compress = CompressMode::kNone) {
     WriteOptions options;

@@ -85,6 +85,11 @@ class Assembler {
       return std::move(whole.view);
     }
     for (const ChunkedTensors::Block& block : blocks) {
+      // Elements that many positions show would be as many bytes.
+      if (block.stored.view.spec.bytes() > block.stored.storage.bytes) {
+        return Status::Corrupt(at_.metadata + ": tensor '" + item.fqn +
+                               "': a chunk of more elements than are stored");
+      }
       if (block.stored.view.conj || block.stored.view.neg) {
         return Status::Unsupported(at_.metadata + ": tensor '" + item.fqn +
                                    "': chunks that are conjugate or negative "
