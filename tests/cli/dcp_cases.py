@@ -6,7 +6,7 @@ import struct
 
 from cli_case import OPTIONS, CliTest, run
 from dcp_files import write_ours, write_stock
-from pt_files import Call, Tensor
+from pt_files import Call, Tensor, flip, write_archive
 
 MATRIX = Tensor("float32", [4, 6], struct.pack("<24f", *range(24)))
 ROW = Tensor("float32", [5], struct.pack("<5f", *range(5)))
@@ -135,6 +135,15 @@ class DcpTest(CliTest):
             error = self.expect_error(command, path.parent)
             self.assertRegex(error, r"(os|posix)\.system")
             self.assertIn(str(path), error)
+
+    def test_metadata_may_be_an_archive(self):
+        path = self.checkpoints()["stock"] / ".metadata"
+        before = self.json(0, "ls", path)["tensors"]
+        write_archive(path, path.read_bytes())
+        self.assertEqual(self.json(0, "ls", path)["tensors"], before)
+        self.assertIn("ok", self.expect(0, "verify", path.parent))
+        flip(path, "data.pkl", 300)
+        self.assertIn("crc32", self.expect_error("ls", path))
 
     def test_names_that_leave_the_folder_are_refused(self):
         path = self.checkpoints()["ours"]
