@@ -130,7 +130,10 @@ void AddCat(CLI::App& app, Action* action) {
   const auto options = std::make_shared<CatOptions>();
   CLI::App* command =
       app.add_subcommand("cat", "Shows a tensor: statistics and values");
-  command->add_option("PATH", options->path, "the file")->required();
+  command
+      ->add_option("PATH", options->path,
+                   "a file, or the folder of a distributed checkpoint")
+      ->required();
   command
       ->add_option("NAME", options->name,
                    "the tensor, as `caisson ls` names it")

@@ -122,7 +122,10 @@ std::string TakeShardBytes(const std::string& text, FormatOptions* format) {
 }  // namespace
 
 void AddInAndOut(CLI::App& command, ConvertOptions* options) {
-  command.add_option("IN", options->in, "the file to read")->required();
+  command
+      .add_option("IN", options->in,
+                  "the file to read, or a distributed checkpoint")
+      ->required();
   command
       .add_option("OUT", options->out,
                   "the file to write; may be IN, which is then replaced as "

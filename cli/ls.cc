@@ -251,7 +251,10 @@ void AddLs(CLI::App& app, Action* action) {
   const auto options = std::make_shared<LsOptions>();
   CLI::App* command = app.add_subcommand(
       "ls", "Lists the tensors of a file, and what else it holds");
-  command->add_option("PATH", options->path, "the file")->required();
+  command
+      ->add_option("PATH", options->path,
+                   "a file, or the folder of a distributed checkpoint")
+      ->required();
   command->add_flag("--json", options->json, "one JSON document");
   command->callback(
       [options, action] { *action = [options] { return RunLs(*options); }; });

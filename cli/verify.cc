@@ -53,7 +53,11 @@ class FolderWalk {
     while (!folders_.empty()) {
       const fs::path next = folders_.back();
       folders_.pop_back();
-      List(next);
+      if (IsDistributedCheckpoint(next)) {
+        files.push_back(next);  // is one
+      } else {
+        List(next);
+      }
     }
     std::sort(files.begin(), files.end());
     if (files.empty() && failures.empty()) {
@@ -64,7 +68,7 @@ class FolderWalk {
            Status::NotFound(folder +
                             ": no file ends in .pt, .pth, "
                             ".bin, .ckpt, .safetensors, .minidb, .pb or "
-                            ".pbtxt"),
+                            ".pbtxt, and no distributed checkpoint"),
            {}});
     }
   }
@@ -114,6 +118,26 @@ class FolderWalk {
   std::vector<fs::path> folders_;  // yet to be listed
 };
 
+// Of a file, or of all in the folder of a checkpoint.
+uint64_t BytesOf(const fs::path& path) {
+  std::error_code error;
+  if (!IsDistributedCheckpoint(path)) {
+    const uintmax_t bytes = fs::file_size(path, error);
+    return error ? 0 : bytes;
+  }
+  const bool folder = fs::is_directory(path, error);
+  uint64_t all = 0;
+  fs::directory_iterator it(
+      folder ? path : fs::absolute(path, error).parent_path(), error);
+  for (const fs::directory_iterator end; !error && it != end;
+       it.increment(error)) {
+    std::error_code unknown;
+    const uintmax_t bytes = it->file_size(unknown);
+    if (!unknown) all += bytes;
+  }
+  return all;
+}
+
 Outcome Verify(Engine& engine, const std::string& path,
                const ProgressCallback& progress) {
   Outcome outcome;
@@ -124,9 +148,7 @@ Outcome Verify(Engine& engine, const std::string& path,
   outcome.io = how.io;
   if (report) {
     outcome.report = *std::move(report);
-    std::error_code error;
-    const uintmax_t bytes = fs::file_size(path, error);
-    if (!error) outcome.bytes = bytes;
+    outcome.bytes = BytesOf(path);
   } else {
     outcome.failure = report.error();
   }
@@ -272,9 +294,7 @@ int RunVerify(const VerifyOptions& options) {
   if (!engine) return Fail(engine.error());
   std::vector<uint64_t> sizes;
   for (const std::string& file : files) {
-    std::error_code error;
-    const uintmax_t bytes = fs::file_size(file, error);
-    sizes.push_back(error ? 0 : bytes);
+    sizes.push_back(BytesOf(file));
   }
   Progress progress(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0}));
   uint64_t done = 0;
@@ -311,9 +331,9 @@ void AddVerify(CLI::App& app, Action* action) {
       "verify", "Reads everything and names all that is damaged");
   command
       ->add_option("PATH", options->paths,
-                   "files, safetensors indices, or folders of .pt, .pth, "
-                   ".bin, .ckpt, .safetensors, .minidb, .pb and "
-                   ".pbtxt files")
+                   "files, safetensors indices, distributed checkpoints, or "
+                   "folders of .pt, .pth, .bin, .ckpt, .safetensors, .minidb, "
+                   ".pb and .pbtxt files and of such checkpoints")
       ->required();
   command->add_flag("--json", options->json, "one JSON document");
   command->callback([options, action] {

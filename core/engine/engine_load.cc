@@ -4,9 +4,11 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/base/status_macros.h"
 #include "core/engine/engine_impl.h"
+#include "core/engine/read/dcp_file.h"
 #include "core/engine/read/parallel_reads.h"
 #include "core/engine/read/read_route.h"
 #include "core/engine/read/reader_impl.h"
@@ -126,6 +128,17 @@ Status Engine::LoadInto(const std::string& path, State& state,
 Result<VerifyReport> Engine::Verify(const std::string& path,
                                     const ProgressCallback& progress,
                                     LoadReport* report) {
+  if (IsDcp(path)) {
+    CAISSON_ASSIGN_OR_RETURN(const DcpPath checkpoint, FindDcp(path));
+    CAISSON_ASSIGN_OR_RETURN(std::shared_ptr<const ReadAdapter> metadata,
+                             OpenDirect(checkpoint.metadata));
+    const ByteSource source(std::move(metadata));
+    std::vector<std::shared_ptr<const ReadAdapter>> held;
+    return impl_->WithReads(
+        source, progress, report, {}, [&](ReadExecutor& reads) {
+          return VerifyDcp(checkpoint, OpenDirect, reads, &held);
+        });
+  }
   if (IsIndexOrFolder(path)) {
     // The shards are opened while they are verified.
     const auto reader = Open(path);

@@ -27,7 +27,9 @@
 
 namespace caisson {
 
-// A tensor of a file.
+// A tensor of a file. One of a distributed checkpoint may lie in several: then
+// `file` and `offset` are those of its first chunk, or, where chunks are blocks
+// of several dimensions, of no file; `stored_bytes` and `crc32` are of all.
 struct TensorInfo {
   Path path;           // its identity; view.spec.name is the path joined by '.'
   TensorView view;     // over a storage that is not resident
@@ -159,9 +161,13 @@ class Reader {
   // suffix
   // ".safetensors" says what it should have been. A path may also be that of a
   // safetensors index (".safetensors.index.json"), whose shards are opened too,
-  // or of a folder that holds one index or one safetensors file.
+  // or of a folder that holds one index or one safetensors file. Or it is that
+  // of a checkpoint of torch.distributed.checkpoint, ours or stock's, or of the
+  // caisson.json or .metadata in it: each tensor is one, whatever chunks it was
+  // saved in, and the state is nested as it was.
   //
-  // Errors: kNotFound, kIo; kInvalidArgument for a folder with none or several;
+  // Errors: kNotFound, also for a checkpoint whose save never ended; kIo;
+  // kInvalidArgument for a folder with none or several;
   // kUnsupported if no format claims the file, naming
   // what it seems to be; kCorrupt if the index contradicts itself or points
   // outside the file.
@@ -174,7 +180,7 @@ class Reader {
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  // "pytorch", "pytorch_legacy" (torch.save before 1.6), "safetensors".
+  // "pytorch", "pytorch_legacy" (torch.save before 1.6), "safetensors", "dcp".
   const std::string& format() const;
 
   // What is odd about the file and no reason to refuse it.
@@ -259,12 +265,17 @@ class Reader {
   std::unique_ptr<Impl> impl_;
 };
 
+// Whether `path` is the folder of a distributed checkpoint, whole or with
+// shards alone, or the file in one that tells what is where.
+bool IsDistributedCheckpoint(const std::string& path);
+
 // Whether torch.load(weights_only=True) accepts that global, and so Load().
 bool IsLoadable(const Global& global);
 
 // Reader::Verify() of a file, also of one that no Reader opens: where only the
 // state cannot be read, every record is checked all the same; where the
-// archive's directory is damaged, that is the report's one damage.
+// archive's directory is damaged, that is the report's one damage. Of a
+// distributed checkpoint every record of every shard is checked.
 //
 // Errors: kNotFound, kIo; kUnsupported for what is no archive.
 Result<VerifyReport> VerifyFile(const std::string& path);

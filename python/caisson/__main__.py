@@ -1,30 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """python -m caisson ls | verify | convert: of files, and of the directories of
-distributed checkpoints, which the command line of the C++ build does not read.
-Exit status: 0 fine, 1 damage was found, 2 it could not be done."""
+distributed checkpoints; what the program `caisson` does with them, where only
+the package is installed. Exit status: 0 fine, 1 damage was found, 2 it could not
+be done."""
 
 import argparse
 import json
-import os
 import sys
-from typing import Any
 
 import caisson
 
 
-def _module(path: str) -> Any:
-    """What reads `path`: the package, or for a distributed checkpoint its
-    part for them, which needs torch."""
-    marks = ("caisson.json", ".metadata")
-    if any(os.path.exists(os.path.join(path, mark)) for mark in marks):
-        from caisson import dcp
-
-        return dcp
-    return caisson
-
-
 def _ls(options: argparse.Namespace) -> int:
-    found = _module(options.path).ls(options.path)
+    found = caisson.ls(options.path)
     if options.json:
         print(json.dumps({"tensors": found}))
         return 0
@@ -34,7 +22,7 @@ def _ls(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    report = _module(options.path).verify(options.path)
+    report = caisson.verify(options.path)
     if options.json:
         print(json.dumps(report))
     else:
@@ -46,9 +34,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    module = _module(options.path)
-    write = caisson.convert if module is caisson else module.merge
-    write(options.path, options.out, drop=options.drop)
+    caisson.convert(options.path, options.out, drop=options.drop)
     return 0
 
 

@@ -86,7 +86,10 @@ _OFFSET = re.compile(r" at (\d+)")
 
 
 def _make(code: str, message: str, path: str = "") -> CaissonError:
-    error = _CLASSES[code](message)
+    kind = _CLASSES[code]
+    if kind is NotFoundError and ": incomplete checkpoint" in message:
+        kind = IncompleteCheckpointError
+    error = kind(message)
     record = _RECORD.search(message)
     tensor = _TENSOR.search(message)
     offset = _OFFSET.search(message)

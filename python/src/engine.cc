@@ -159,10 +159,17 @@ nb::dict Convert(const EngineBox& engine, const std::string& source,
   Interrupt loading{nb::none()};
   Interrupt saving{nb::none()};
   options.progress = saving.callback();
+  // Casts take the state in memory; else it goes through in windows.
+  const bool streams = load.casts.empty();
   std::optional<Result<SaveReport>> report;
   {
     const nb::gil_scoped_release free;
-    const Result<State> state = engine->Load(source, load, loading.callback());
+    const Result<Reader> reader = Engine::Open(source);
+    const Result<State> state =
+        !reader   ? Result<State>(reader.error())
+        : streams ? reader->Outline(load.keep_unknown)
+                  : engine->Load(*reader, load, loading.callback());
+    if (state && streams) options.source = &*reader;
     report = state ? engine->Save(*state, target, options)
                    : Result<SaveReport>(state.error());
   }

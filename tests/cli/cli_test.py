@@ -24,6 +24,7 @@ from cat_cases import CatTest
 from cli_case import OPTIONS, CliTest, command_line, run
 from convert_cases import ConvertTest
 from convert_edit_cases import ConvertEditTest
+from dcp_cases import DcpTest
 from diff_cases import DiffTest
 from ls_cases import LsTest
 from pack_cases import PackTest
@@ -32,7 +33,7 @@ from verify_cases import VerifyTest
 
 __all__ = [
     "BenchTest", "Caffe2Test", "CatTest", "ConvertEditTest", "ConvertTest",
-    "DiffTest", "LsTest", "MainTest", "PackTest", "ProgressTest",
+    "DcpTest", "DiffTest", "LsTest", "MainTest", "PackTest", "ProgressTest",
     "SafetensorsTest", "VerifyTest",
 ]
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/engine/dcp_files.h"
 #include "tests/engine/device_case.h"
 
 namespace caisson {
@@ -299,6 +300,53 @@ TEST(DeviceLoad, ReadsSafetensorsWholeAndSharded) {
                                    engine.Load(path, options, {}, &report));
       EXPECT_EQ(GatheredThere(fake, there), Gathered(here));
       EXPECT_EQ(report.device.bytes, report.tensor_bytes);
+    }
+    ExpectClean(fake);
+  }
+}
+
+// Tensors of several files, and those that are put together from blocks.
+TEST(DeviceLoad, ReadsDistributedCheckpoints) {
+  for (const CompressMode compress :
+       {CompressMode::kNone, CompressMode::kDeflate, CompressMode::kPlane}) {
+    FakeDevices fake;
+    {
+      const ScratchDirectory scratch;
+      DcpFiles files(scratch.path());
+      files.Add("r", DType::kFloat32, {301, 133}, {76, 133}, 4, 1);
+      files.Add("c", DType::kBFloat16, {300, 500}, {300, 67}, 4, 2);
+      files.Add("g", DType::kInt64, {50, 60}, {13, 17}, 3, 3);
+      files.Write(compress);
+      Engine engine = MakeEngine(fake, Sizes(64 * kKiB, 3));
+      CAISSON_ASSERT_OK_AND_ASSIGN(const State here,
+                                   engine.Load(files.folder()));
+      LoadOptions options;
+      options.device = Device::Cuda(0);
+      LoadReport report;
+      CAISSON_ASSERT_OK_AND_ASSIGN(
+          const State there, engine.Load(files.folder(), options, {}, &report));
+      EXPECT_EQ(GatheredThere(fake, there), Gathered(here));
+      EXPECT_EQ(report.device.bytes, report.tensor_bytes);
+      // A block of a tensor that lies in several files.
+      CAISSON_ASSERT_OK_AND_ASSIGN(const Reader reader,
+                                   Engine::Open(files.folder()));
+      for (const char* name : {"r", "c"}) {
+        CAISSON_ASSERT_OK_AND_ASSIGN(const TensorInfo* info, reader.Find(name));
+        const TensorView& whole = files.expected().at(name);
+        const std::vector<Range> block = {{20, 290}, {5, 100}};
+        const auto expected =
+            PlainGather(BytesOf(*whole.storage), whole, block);
+        const auto memory = fake.Upload(Device::Cuda(0), ByteVector(expected));
+        std::ranges::fill(fake.Alias(memory.get(), expected.size()),
+                          std::byte{0});
+        ReadRequest request;
+        request.tensor = info;
+        request.block = block;
+        request.dst = {memory.get(), expected.size(), Device::Cuda(0)};
+        CAISSON_ASSERT_OK(engine.Read(reader, std::span(&request, 1)).status());
+        const auto found = fake.Alias(memory.get(), expected.size());
+        EXPECT_TRUE(std::ranges::equal(found, expected)) << name;
+      }
     }
     ExpectClean(fake);
   }

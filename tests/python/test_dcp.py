@@ -34,6 +34,13 @@ def test_ranks(folder, scenario):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_engine_opens_whole_checkpoints(folder):
+    script = pathlib.Path(__file__).with_name("dcp_whole.py")
+    done = subprocess.run([sys.executable, script, folder],
+                          capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def save_stock(folder, state):
     dcp.save(state, storage_writer=dcp.FileSystemWriter(folder), no_dist=True)
 
@@ -317,7 +324,13 @@ def test_the_command_line(folder, monkeypatch, capsys):
     code, out = run("verify", folder / "c")
     assert code == 1 and "DAMAGED" in out
     (folder / "c/caisson.json").write_text("{")
+    code, out = run("verify", folder / "c")
+    assert code == 1 and "manifest" in out
+    (folder / "c/caisson.json").unlink()
     assert run("verify", folder / "c")[0] == 2
+    for call in (caisson.ls, caisson.verify, caisson.load, caisson.dcp.verify):
+        with pytest.raises(caisson.IncompleteCheckpointError):
+            call(folder / "c")
 
 
 @pytest.mark.parametrize("compress", ["deflate", "plane"])

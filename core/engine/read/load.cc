@@ -115,7 +115,11 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     CAISSON_ASSIGN_OR_RETURN(auto mapping, MapOf(source));
     mappings.push_back(std::move(mapping));
     for (const ByteSource& shard : shards) {
-      CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(shard));
+      // What was put together from several files is read.
+      mapping = nullptr;
+      if (!checkpoint || shard.adapter().descriptor() >= 0) {
+        CAISSON_ASSIGN_OR_RETURN(mapping, MapOf(shard));
+      }
       mappings.push_back(std::move(mapping));
     }
   }
@@ -140,7 +144,8 @@ Result<State> Reader::Impl::Load(const LoadOptions& options,
     const auto cast = casts.find(storage.handle.get());
     // Shards begin where their files do.
     const uint64_t start = shards.empty() ? source.start() : 0;
-    if (options.map && cast == casts.end() && CanLieInFile(storage, start)) {
+    if (options.map && cast == casts.end() && CanLieInFile(storage, start) &&
+        mappings[storage.pieces.front().source] != nullptr) {
       const Piece& piece = storage.pieces.front();
       copy.owner = mappings[piece.source];
       copy.region.data =

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/engine/read/dcp_file.h"
 #include "core/engine/read/piece_io.h"
 #include "core/formats/caffe2/caffe2_reader.h"
 #include "core/formats/safetensors/safetensors_reader.h"
@@ -65,7 +66,9 @@ Result<std::string> ChooseIn(const std::string& folder) {
   const std::vector<std::string>& found = indices.empty() ? files : indices;
   if (found.empty()) {
     return Status::InvalidArgument(
-        folder + ": a folder without a safetensors file or index");
+        folder +
+        ": a folder without a safetensors file or index, or a "
+        "distributed checkpoint");
   }
   if (found.size() > 1) {
     return Status::InvalidArgument(
@@ -200,12 +203,17 @@ Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
 }
 
 bool IsIndexOrFolder(const std::string& path) {
-  return path.ends_with(safetensors::kIndexSuffix) || IsFolder(path);
+  return path.ends_with(safetensors::kIndexSuffix) || IsFolder(path) ||
+         IsDcp(path);
 }
 
 Result<OpenedFile> OpenPath(const std::string& path,
                             const ReaderOptions& options,
                             const OpenAdapter& open) {
+  if (IsDcp(path)) {
+    CAISSON_ASSIGN_OR_RETURN(const DcpPath checkpoint, FindDcp(path));
+    return OpenDcp(checkpoint, options, open);
+  }
   std::string file = path;
   if (IsFolder(path)) {
     CAISSON_ASSIGN_OR_RETURN(file, ChooseIn(path));

@@ -22,6 +22,12 @@
 
 namespace caisson {
 
+// A distributed checkpoint.
+struct DcpPath {
+  std::string folder;
+  std::string metadata;  // the path of the file that tells what is where
+};
+
 struct OpenedFile {
   ByteSource source;  // Layout::sources[0]
 
@@ -30,6 +36,7 @@ struct OpenedFile {
   std::vector<ByteSource> shards;
   Layout layout;
   std::vector<Global> unknown;  // globals that torch.load would refuse
+  std::optional<DcpPath> checkpoint = std::nullopt;  // if it is one
 };
 
 using OpenAdapter = std::function<Result<std::shared_ptr<const ReadAdapter>>(
@@ -44,7 +51,8 @@ Result<OpenedFile> OpenFile(std::shared_ptr<const ReadAdapter> adapter,
                             const ReaderOptions& options);
 
 // The same for a path, which may also be the index of a sharded safetensors
-// file, or a folder that holds one of those or one safetensors file.
+// file, or a folder that holds one of those or one safetensors file, or a
+// distributed checkpoint.
 Result<OpenedFile> OpenPath(const std::string& path,
                             const ReaderOptions& options,
                             const OpenAdapter& open);
@@ -57,7 +65,8 @@ Result<Signature> SignatureOf(const ByteSource& source);
 std::optional<caffe2::Form> Caffe2FormOf(const ByteSource& source,
                                          Signature signature);
 
-// Whether `path` is for OpenPath() alone: a folder or an index.
+// Whether `path` is for OpenPath() alone: a folder, an index, the metadata of a
+// checkpoint.
 bool IsIndexOrFolder(const std::string& path);
 
 }  // namespace caisson

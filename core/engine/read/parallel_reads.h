@@ -41,7 +41,9 @@ class ParallelReads final : public ReadExecutor {
   ParallelReads(const ParallelReads&) = delete;
   ParallelReads& operator=(const ParallelReads&) = delete;
 
-  void Expect(uint64_t bytes) override { total_ = bytes; }
+  void Expect(uint64_t bytes) override {
+    total_ = std::max(total_, done_ + bytes);
+  }
   Status Run(const ByteSource& source, std::span<ReadTask> tasks,
              OnError on_error) override;
   Result<DeviceLoader*> LoaderOf(Device device) override {

@@ -4,50 +4,39 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "caisson/crc32.h"
 #include "core/base/state_clone.h"
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
 #include "core/engine/codec/compression_choice.h"
+#include "core/engine/read/dcp_file.h"
 #include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
+#include "core/engine/read/run_across.h"
+#include "core/engine/read/storage_crc.h"
 #include "core/formats/torch/allowed_globals.h"
 
 namespace caisson {
 namespace {
 
-// Of all pieces together; none if one has none.
-std::optional<uint32_t> CrcOf(const StorageLayout& storage) {
-  if (storage.pieces.empty()) return std::nullopt;
-  const size_t width = std::max<size_t>(ByteWidth(storage.dtype), 1);
-  uint32_t crc = 0;
-  for (const Piece& piece : storage.pieces) {
-    if (!piece.crc32) return std::nullopt;
-    crc = Crc32Combine(crc, *piece.crc32, piece.elems * width);
-  }
-  return crc;
-}
-
-TensorInfo InfoOf(const TensorLayout& tensor, const StorageLayout& storage,
-                  const std::vector<std::string>& sources) {
+TensorInfo InfoOf(const TensorLayout& tensor, const Layout& layout) {
+  const StorageLayout& storage = layout.storages[tensor.storage];
   TensorInfo info;
   const uint32_t source =
       storage.pieces.empty() ? 0 : storage.pieces.front().source;
-  info.file = sources[source];
+  info.file = layout.sources[source];
   info.path = tensor.path;
   info.view = tensor.view;
   info.record = storage.record;
-  for (const Piece& piece : storage.pieces) {
-    info.stored_bytes += piece.stored_bytes;
-  }
+  info.stored_bytes = StoredBytesOf(storage);
   if (!storage.pieces.empty()) {
     info.offset = storage.pieces.front().offset;
     info.compression = CompressionOf(storage.pieces.front().encoding);
   }
-  info.stored_bytes += storage.index_bytes;
   info.crc32 = CrcOf(storage);
   return info;
 }
@@ -58,11 +47,11 @@ Reader::Impl::Impl(OpenedFile opened)
     : source(std::move(opened.source)),
       shards(std::move(opened.shards)),
       layout(std::move(opened.layout)),
-      unknown(std::move(opened.unknown)) {
+      unknown(std::move(opened.unknown)),
+      checkpoint(std::move(opened.checkpoint)) {
   infos.reserve(layout.tensors.size());
   for (const TensorLayout& tensor : layout.tensors) {
-    infos.push_back(
-        InfoOf(tensor, layout.storages[tensor.storage], layout.sources));
+    infos.push_back(InfoOf(tensor, layout));
   }
   by_name_.reserve(infos.size());
   for (size_t i = 0; i < infos.size(); ++i) {
@@ -86,23 +75,7 @@ std::span<const Reader::Impl::Named> Reader::Impl::AllNamed(
 
 Status Reader::Impl::Run(std::span<ReadTask> tasks, ReadExecutor& reads,
                          OnError on_error) const {
-  if (shards.empty()) return reads.Run(source, tasks, on_error);
-  // A storage lies in one file.
-  std::vector<std::vector<size_t>> of_source(1 + shards.size());
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    of_source[tasks[i].storage->pieces.front().source].push_back(i);
-  }
-  for (size_t s = 0; s < of_source.size(); ++s) {
-    if (of_source[s].empty()) continue;
-    std::vector<ReadTask> part;
-    for (const size_t i : of_source[s]) part.push_back(tasks[i]);
-    const Status ran =
-        reads.Run(s == 0 ? source : shards[s - 1], part, on_error);
-    for (size_t k = 0; k < part.size(); ++k) tasks[of_source[s][k]] = part[k];
-    if (on_error == OnError::kStop) CAISSON_RETURN_IF_ERROR(ran);
-  }
-  for (const ReadTask& task : tasks) CAISSON_RETURN_IF_ERROR(task.status);
-  return Status::Ok();
+  return RunAcross(source, shards, tasks, reads, on_error);
 }
 
 Status Reader::Impl::CheckGlobals() const {
@@ -143,9 +116,10 @@ const std::string& Reader::format() const { return impl_->layout.format; }
 
 uint64_t Reader::file_bytes() const {
   uint64_t bytes = impl_->source.size();
+  // What was decoded, or put together, is no file of its own.
+  std::unordered_set<std::string_view> known = {impl_->source.name()};
   for (const ByteSource& shard : impl_->shards) {
-    // What was decoded is no file of its own.
-    if (shard.name() != impl_->source.name()) bytes += shard.size();
+    if (known.insert(shard.name()).second) bytes += shard.size();
   }
   return bytes;
 }
@@ -196,6 +170,8 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
   }
   return &impl_->infos[named[0].second];
 }
+
+bool IsDistributedCheckpoint(const std::string& path) { return IsDcp(path); }
 
 bool IsLoadable(const Global& global) {
   return torch::ClassifyGlobal(global) != pickle::Trust::kUnknown;

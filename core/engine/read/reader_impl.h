@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +61,7 @@ class Reader::Impl {
   const std::vector<ByteSource> shards;  // Layout::sources[1] and on
   const Layout layout;
   const std::vector<Global> unknown;
+  const std::optional<DcpPath> checkpoint;
   std::vector<TensorInfo> infos;  // parallel to layout.tensors
 
  private:

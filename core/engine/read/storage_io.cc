@@ -64,9 +64,9 @@ struct Shape {
 
 class ViewReader {
  public:
-  ViewReader(const ByteSource& source, const StorageLayout& storage,
-             DType dtype, CrcCheck check)
-      : source_(source),
+  ViewReader(const Sources& sources, const StorageLayout& storage, DType dtype,
+             CrcCheck check)
+      : sources_(sources),
         storage_(storage),
         dtype_(dtype),
         width_(ByteWidth(dtype)),
@@ -115,7 +115,7 @@ class ViewReader {
   Status Load(uint64_t first, std::span<std::byte> dst) {
     CAISSON_ASSIGN_OR_RETURN(
         const StorageRead one,
-        ReadStorage(source_, storage_, first, dst, check_, &decoded_));
+        ReadStorage(sources_, storage_, first, dst, check_, &decoded_));
     read_.checked = read_.checked && one.checked;
     read_.file_bytes += one.file_bytes;
     return Status::Ok();
@@ -195,7 +195,7 @@ class ViewReader {
     return Status::Ok();
   }
 
-  const ByteSource& source_;
+  const Sources& sources_;
   const StorageLayout& storage_;
   const DType dtype_;
   const size_t width_;
@@ -255,7 +255,7 @@ Result<uint64_t> DecodePart(const ByteSource& source, const Piece& piece,
 
 }  // namespace
 
-Result<StorageRead> ReadStorage(const ByteSource& source,
+Result<StorageRead> ReadStorage(const Sources& sources,
                                 const StorageLayout& storage, uint64_t offset,
                                 std::span<std::byte> dst, CrcCheck check,
                                 DecodedPiece* last) {
@@ -284,18 +284,19 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
     const bool known = last != nullptr && last->piece == &piece;
     if (whole && !known) {
       CAISSON_ASSIGN_OR_RETURN(
-          checked, ReadPiece(source, piece, storage.dtype, part, check, what));
+          checked, ReadPiece(sources.Of(piece), piece, storage.dtype, part,
+                             check, what));
     } else if (piece.encoding != Encoding::kRaw) {
       DecodedPiece& decoded = last != nullptr ? *last : own;
       CAISSON_ASSIGN_OR_RETURN(
           file_bytes,
-          DecodePart(source, piece, storage.dtype, from - piece_first, part,
-                     check, what, decoded));
+          DecodePart(sources.Of(piece), piece, storage.dtype,
+                     from - piece_first, part, check, what, decoded));
       checked = decoded.checked;
     } else {
-      CAISSON_ASSIGN_OR_RETURN(
-          file_bytes, ReadPart(source, piece, storage.dtype, from - piece_first,
-                               part, what));
+      CAISSON_ASSIGN_OR_RETURN(file_bytes,
+                               ReadPart(sources.Of(piece), piece, storage.dtype,
+                                        from - piece_first, part, what));
     }
     read.file_bytes += file_bytes;
     read.checked = read.checked && checked;
@@ -303,7 +304,7 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
   return read;
 }
 
-Result<StorageRead> ReadStorageAs(const ByteSource& source,
+Result<StorageRead> ReadStorageAs(const Sources& sources,
                                   const StorageLayout& storage, DType from,
                                   DType to, std::span<std::byte> dst,
                                   CrcCheck check) {
@@ -320,19 +321,19 @@ Result<StorageRead> ReadStorageAs(const ByteSource& source,
         dst.subspan(converted(piece.first_elem), converted(piece.elems));
     CAISSON_ASSIGN_OR_RETURN(
         const bool checked,
-        ReadPieceAs(source, piece, from, to, part, check, what));
+        ReadPieceAs(sources.Of(piece), piece, from, to, part, check, what));
     read.file_bytes += piece.stored_bytes;
     read.checked = read.checked && checked;
   }
   return read;
 }
 
-Result<StorageRead> ReadView(const ByteSource& source,
+Result<StorageRead> ReadView(const Sources& sources,
                              const StorageLayout& storage,
                              const TensorView& view, std::span<std::byte> dst,
                              CrcCheck check) {
   if (dst.empty()) return StorageRead{};
-  ViewReader reader(source, storage, view.spec.dtype, check);
+  ViewReader reader(sources, storage, view.spec.dtype, check);
   return reader.Run(view, dst);
 }
 

@@ -9,9 +9,9 @@
 #include <span>
 
 #include "caisson/status.h"
-#include "core/base/byte_source.h"
 #include "core/device/buffer.h"
 #include "core/engine/read/piece_io.h"
+#include "core/engine/read/sources.h"
 #include "core/formats/layout.h"
 
 namespace caisson {
@@ -35,7 +35,7 @@ struct DecodedPiece {
 // the piece that was decoded last.
 //
 // Errors: those of ReadPiece.
-Result<StorageRead> ReadStorage(const ByteSource& source,
+Result<StorageRead> ReadStorage(const Sources& sources,
                                 const StorageLayout& storage, uint64_t offset,
                                 std::span<std::byte> dst, CrcCheck check,
                                 DecodedPiece* last = nullptr);
@@ -45,7 +45,7 @@ Result<StorageRead> ReadStorage(const ByteSource& source,
 //
 // REQUIRES: dst.size() is what ReadPieceAs() wants, for all pieces together.
 // Errors: those of ReadPieceAs.
-Result<StorageRead> ReadStorageAs(const ByteSource& source,
+Result<StorageRead> ReadStorageAs(const Sources& sources,
                                   const StorageLayout& storage, DType from,
                                   DType to, std::span<std::byte> dst,
                                   CrcCheck check);
@@ -56,7 +56,7 @@ Result<StorageRead> ReadStorageAs(const ByteSource& source,
 //
 // REQUIRES: `view` is a valid view of `storage`; dst.size() is its bytes; its
 // dtype fills whole bytes.
-Result<StorageRead> ReadView(const ByteSource& source,
+Result<StorageRead> ReadView(const Sources& sources,
                              const StorageLayout& storage,
                              const TensorView& view, std::span<std::byte> dst,
                              CrcCheck check);

@@ -11,6 +11,7 @@
 
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
+#include "core/engine/read/dcp_file.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/formats/signature.h"
@@ -107,6 +108,10 @@ bool IsOneIndex(const ByteSource& source) {
                        Caffe2FormOf(source, *signature));
 }
 
+std::shared_ptr<const ReadAdapter> Borrowed(const ByteSource& source) {
+  return {std::shared_ptr<const ReadAdapter>(), &source.adapter()};
+}
+
 // Checks the records of an archive whose state cannot be read for the reason
 // `unread`.
 Result<VerifyReport> VerifyRecords(const ByteSource& source,
@@ -145,6 +150,19 @@ Result<VerifyReport> Reader::Verify() const {
 }
 
 Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
+  if (checkpoint) {
+    // By the files that are open, which outlive `reads`.
+    const auto open = [this](const std::string& path)
+        -> Result<std::shared_ptr<const ReadAdapter>> {
+      if (path == source.name()) return Borrowed(source);
+      for (const ByteSource& shard : shards) {
+        if (path == shard.name()) return Borrowed(shard);
+      }
+      return OpenBuffered(path);
+    };
+    std::vector<std::shared_ptr<const ReadAdapter>> held;
+    return VerifyDcp(*checkpoint, open, reads, &held);
+  }
   std::vector<std::vector<std::string>> names(layout.storages.size());
   for (const TensorLayout& tensor : layout.tensors) {
     names[tensor.storage].push_back(tensor.view.spec.name);
@@ -189,6 +207,12 @@ Result<VerifyReport> VerifyShards(const std::string& path,
 }
 
 Result<VerifyReport> VerifyFile(const std::string& path) {
+  if (IsDcp(path)) {
+    CAISSON_ASSIGN_OR_RETURN(const DcpPath checkpoint, FindDcp(path));
+    std::vector<std::shared_ptr<const ReadAdapter>> held;
+    OneByOne one_by_one;
+    return VerifyDcp(checkpoint, OpenBuffered, one_by_one, &held);
+  }
   if (IsIndexOrFolder(path)) {
     OneByOne shard_reads;
     return VerifyShards(path, OpenBuffered, shard_reads);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine/source/source_storages.h"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "core/base/status_macros.h"
 #include "core/engine/read/record_chunks.h"
 #include "core/engine/read/resident.h"
+#include "core/engine/read/storage_crc.h"
 
 namespace caisson {
 namespace {
@@ -17,22 +20,28 @@ namespace {
 // The layout of a storage of which no more than the run exists.
 StorageLayout LayoutOf(const SourceRun& run) {
   const StorageLayout& whole = *run.storage;
-  const Piece& piece = whole.pieces.front();
+  const size_t width = std::max<size_t>(ByteWidth(whole.dtype), 1);
+  const uint64_t end = run.offset + run.dst.size();
   StorageLayout layout;
   layout.record = whole.record;
+  layout.dtype = whole.dtype;
   layout.bytes = run.dst.size();
-  Piece part = piece;
-  part.offset += run.offset;
-  part.stored_bytes = run.dst.size();
-  part.first_elem = 0;
-  part.crc32.reset();
-  if (piece.order == kNativeOrder || SwapWidth(whole.dtype) <= 1) {
-    part.elems = run.dst.size();
-  } else {
-    layout.dtype = whole.dtype;
-    part.elems = run.dst.size() / ByteWidth(whole.dtype);
+  auto it = std::ranges::upper_bound(whole.pieces, run.offset / width, {},
+                                     &Piece::first_elem);
+  if (it != whole.pieces.begin()) --it;
+  for (; it != whole.pieces.end() && it->first_elem * width < end; ++it) {
+    const uint64_t begin = it->first_elem * width;
+    const uint64_t from = std::max(run.offset, begin);
+    const uint64_t to = std::min(end, begin + it->elems * width);
+    if (from >= to) continue;
+    Piece part = *it;
+    part.offset += from - begin;
+    part.stored_bytes = to - from;
+    part.first_elem = (from - run.offset) / width;
+    part.elems = (to - from) / width;
+    if (to - from != it->elems * width) part.crc32.reset();
+    layout.pieces.push_back(part);
   }
-  layout.pieces.push_back(part);
   return layout;
 }
 
@@ -52,10 +61,11 @@ const StorageLayout* SourceStorages::Find(const Storage* storage) const {
 
 // What is written is little-endian, and so must be what the CRC is of.
 bool SourceStorages::HasRuns(const StorageLayout& storage) {
-  if (storage.pieces.size() != 1) return false;
-  const Piece& piece = storage.pieces.front();
-  return piece.encoding == Encoding::kRaw &&
-         (piece.order == ByteOrder::kLittle || SwapWidth(storage.dtype) <= 1);
+  if (storage.pieces.empty()) return false;
+  return std::ranges::all_of(storage.pieces, [&](const Piece& piece) {
+    return piece.encoding == Encoding::kRaw &&
+           (piece.order == ByteOrder::kLittle || SwapWidth(storage.dtype) <= 1);
+  });
 }
 
 Status SourceStorages::Read(std::span<const SourceRun> runs) {
@@ -78,8 +88,21 @@ Status SourceStorages::Read(std::span<const SourceRun> runs) {
 
 Status SourceStorages::Compare(const StorageLayout& storage,
                                uint32_t crc) const {
-  const Piece& piece = storage.pieces.front();
-  return CompareCrc(SourceOf(piece), piece, crc, storage.record);
+  const std::optional<uint32_t> expected = CrcOf(storage);
+  if (!expected || *expected == crc) return Status::Ok();
+  const Piece& first = storage.pieces.front();
+  if (storage.pieces.size() == 1) {
+    return CompareCrc(SourceOf(first), first, crc, storage.record);
+  }
+  // Which of them it is takes another look.
+  for (size_t i = 0; i < storage.pieces.size(); ++i) {
+    const Piece& piece = storage.pieces[i];
+    CAISSON_RETURN_IF_ERROR(
+        CheckPiece(SourceOf(piece), piece, storage.dtype, PieceName(storage, i))
+            .status());
+  }
+  return SourceOf(first).Corrupt(first.offset, PieceName(storage, 0),
+                                 "damaged while it was read");
 }
 
 const ByteSource& SourceStorages::SourceOf(const Piece& piece) const {

@@ -37,8 +37,8 @@ class SourceStorages {
   // Whether runs of it can be read, each once, and its CRC be told from them.
   static bool HasRuns(const StorageLayout& storage);
 
-  // Fills each run's destination, in native byte order. One that is all of a
-  // storage is checked, another is not. Blocks.
+  // Fills each run's destination, in native byte order. Pieces that lie whole
+  // in a run are checked, others are not. Blocks.
   //
   // REQUIRES: HasRuns() of the storage, or the run is all of it; offset and
   // size are multiples of the storage's elements.
@@ -46,7 +46,7 @@ class SourceStorages {
   Status Read(std::span<const SourceRun> runs);
 
   // kCorrupt, naming the record, unless `crc` is that of the whole storage or
-  // the file has none.
+  // the file has none. Of several pieces it tells which is damaged.
   Status Compare(const StorageLayout& storage, uint32_t crc) const;
 
   // A copy of `state` with the storages in memory that `which` names.

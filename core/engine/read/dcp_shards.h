@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shards of a distributed checkpoint while it is opened: files, each opened
+// once, and the archives in them.
+//
+// Thread safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "caisson/reader.h"
+#include "caisson/status.h"
+#include "core/engine/read/chunked_tensors.h"
+#include "core/engine/read/open_file.h"
+#include "core/formats/dcp/checkpoint.h"
+#include "core/formats/layout.h"
+
+namespace caisson {
+
+class DcpShards {
+ public:
+  // Files become shards of `opened` and sources of its layout, and globals that
+  // torch.load would refuse its unknown ones. All must outlive this.
+  DcpShards(const DcpPath& at, OpenedFile& opened, const ReaderOptions& options,
+            const OpenAdapter& open)
+      : at_(at), opened_(opened), options_(options), open_(open) {}
+
+  // The tensor that is stored at `place` for `fqn`. Pieces lie in the sources.
+  //
+  // Errors: those of Reader::Open(); kCorrupt for an archive that does not hold
+  // what the metadata says.
+  Result<StoredChunk> Tensor(const std::string& fqn, const dcp::Place& place);
+
+  // The value that is stored there, as a layout: its state, and the storages
+  // of the tensors in it.
+  //
+  // Errors: the same; kUnsupported for one that is far larger than its bytes.
+  Result<Layout> Value(const std::string& fqn, const dcp::Place& place);
+
+  // Adds what is no file of its own; returns its number among the sources.
+  uint32_t AddSource(std::shared_ptr<const ReadAdapter> adapter);
+
+ private:
+  // An archive that is a whole file, and where each record is in it.
+  struct Archive {
+    Layout layout;
+    std::unordered_map<std::string, size_t> storages;  // by record
+    std::vector<const TensorLayout*> tensors;          // the first over each
+  };
+
+  Result<uint32_t> SourceOf(const std::string& file);
+  Result<const Archive*> ArchiveOf(const std::string& file);
+  Result<StoredChunk> Record(const std::string& fqn, const dcp::Place& place);
+  Result<Layout> OpenPart(uint32_t source, uint64_t offset, uint64_t bytes);
+  Result<Layout> OpenArchive(std::shared_ptr<const ReadAdapter> adapter,
+                             uint32_t source, uint64_t base);
+  Status Charge(uint32_t source, uint64_t bytes);
+
+  const DcpPath& at_;
+  OpenedFile& opened_;
+  const ReaderOptions& options_;
+  const OpenAdapter& open_;
+  std::unordered_map<std::string, uint32_t> files_;  // source by name
+  std::unordered_map<std::string, Archive> archives_;
+  // Parallel to the shards: who reads them, and how much of them was named.
+  std::vector<std::shared_ptr<const ReadAdapter>> adapters_;
+  std::vector<uint64_t> named_bytes_;
+};
+
+}  // namespace caisson
