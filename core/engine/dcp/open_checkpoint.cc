@@ -11,9 +11,9 @@
 #include "core/base/endian.h"
 #include "core/base/identity_map.h"
 #include "core/base/status_macros.h"
-#include "core/engine/read/chunked_tensors.h"
-#include "core/engine/read/dcp_file.h"
-#include "core/engine/read/dcp_shards.h"
+#include "core/engine/dcp/checkpoint_file.h"
+#include "core/engine/dcp/chunked_tensors.h"
+#include "core/engine/dcp/shards.h"
 #include "core/formats/dcp/chunk_rows.h"
 #include "core/formats/dcp/nested_state.h"
 

@@ -14,7 +14,7 @@
 
 #include "caisson/reader.h"
 #include "caisson/status.h"
-#include "core/engine/read/chunked_tensors.h"
+#include "core/engine/dcp/chunked_tensors.h"
 #include "core/engine/read/open_file.h"
 #include "core/formats/dcp/checkpoint.h"
 #include "core/formats/layout.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/chunked_tensors.h"
+#include "core/engine/dcp/chunked_tensors.h"
 
 #include <algorithm>
 #include <cstring>

@@ -9,8 +9,8 @@
 
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
-#include "core/engine/read/dcp_file.h"
-#include "core/engine/read/part_adapter.h"
+#include "core/engine/dcp/checkpoint_file.h"
+#include "core/engine/dcp/part_adapter.h"
 #include "core/engine/read/reader_impl.h"
 
 namespace caisson {

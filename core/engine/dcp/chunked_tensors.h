@@ -21,7 +21,7 @@
 #include "caisson/status.h"
 #include "core/base/byte_source.h"
 #include "core/device/buffer.h"
-#include "core/engine/read/run_crc.h"
+#include "core/engine/dcp/run_crc.h"
 #include "core/formats/dcp/chunk_rows.h"
 #include "core/formats/layout.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/dcp_shards.h"
+#include "core/engine/dcp/shards.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,8 +7,8 @@
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
-#include "core/engine/read/dcp_file.h"
-#include "core/engine/read/part_adapter.h"
+#include "core/engine/dcp/checkpoint_file.h"
+#include "core/engine/dcp/part_adapter.h"
 #include "core/engine/read/storage_crc.h"
 #include "core/engine/read/storage_io.h"
 
