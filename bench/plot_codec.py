@@ -4,7 +4,7 @@
 
   kernels_bench --benchmark_filter='plane_.*/1048576$' \\
     --benchmark_format=json >FILE
-  bench/plot_codec.py FILE PICTURE.svg [--zipnn FILE] [--sets bf16,fp32,adam_v]
+  bench/plot_codec.py FILE PICTURE.svg [--zipnn FILE] [--sets bf16,fp32,fp16]
 
 A panel for each set; a compressor is a line from its rate of encoding (hollow)
 to that of decoding (filled), at the height of the size that it leaves. Lower
@@ -28,6 +28,7 @@ STYLES = {
     "zipnn": ("ZipNN", "#009E73"),
 }
 TITLES = {"bf16": "bf16 weights", "fp32": "fp32 weights",
+          "fp16": "fp16 weights",
           "adam_v": "Adam's second moment, fp32"}
 WIDTH, HEIGHT, LEFT, TOP = 290, 260, 52, 34
 RATES = (0.1, 30.0)  # GB/s, logarithmic
@@ -100,7 +101,7 @@ def main():
     parser.add_argument("benchmarks", type=pathlib.Path)
     parser.add_argument("picture", type=pathlib.Path)
     parser.add_argument("--zipnn", type=pathlib.Path)
-    parser.add_argument("--sets", default="bf16,fp32,adam_v")
+    parser.add_argument("--sets", default="bf16,fp32,fp16")
     options = parser.parse_args()
     rates, stored = read(options.benchmarks)
     if options.zipnn:
