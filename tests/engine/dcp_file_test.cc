@@ -323,6 +323,42 @@ TEST(DcpDamage, IsAChunkOfMoreElementsThanAreStored) {
                              HasSubstr("more elements than are stored"))));
 }
 
+// An archive of one tensor of eight mebibytes, all zeros.
+std::string ZerosArchive() {
+  const ScratchDirectory scratch;
+  auto zeros = std::make_shared<ByteVector>(size_t{8} << 20);
+  State state;
+  state["z"] =
+      DenseTensor(DType::kUInt8, {int64_t{8} << 20}, zeros->data(), zeros);
+  WriteOptions options;
+  options.sync = false;
+  EXPECT_THAT(Writer(options).Write(state, scratch / "z.pt").status(), IsOk());
+  return Content(scratch / "z.pt");
+}
+
+TEST(DcpDamage, IsValuesThatDecodeToFarMoreThanIsStored) {
+  const std::string archive = ZerosArchive();
+  for (const size_t count : {4, 12}) {
+    const ScratchDirectory scratch;
+    DcpFiles files(scratch.path());
+    for (size_t i = 0; i < count; ++i) {
+      files.AddValue("v" + std::to_string(i), archive);
+    }
+    files.Write(CompressMode::kDeflate);
+    const auto reader = Reader::Open(files.folder());
+    if (count == 4) {
+      ASSERT_THAT(reader.status(), IsOk());
+      EXPECT_THAT(reader->tensors(), SizeIs(count));
+      EXPECT_THAT(reader->Load().status(), IsOk());
+    } else {
+      EXPECT_THAT(reader.status(),
+                  StatusIs(StatusCode::kCorrupt,
+                           AllOf(HasSubstr(files.folder() + "/caisson.json"),
+                                 HasSubstr("when decoded"))));
+    }
+  }
+}
+
 // What torch has transposed comes as it was taken.
 TEST(DcpFile, PutsStridedChunksTogether) {
   const ScratchDirectory scratch;
