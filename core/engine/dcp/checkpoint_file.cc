@@ -133,6 +133,10 @@ bool IsDcp(const std::string& path) {
   return left.shards || left.of_one_rank;
 }
 
+bool IsDcpShard(const std::string& path) {
+  return IsShard(fs::path(path).filename().string());
+}
+
 Result<DcpPath> FindDcp(const std::string& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {

@@ -24,6 +24,9 @@ namespace caisson {
 // or the file that tells what is in one.
 bool IsDcp(const std::string& path);
 
+// Whether `path` has the name of a shard, ours or stock's.
+bool IsDcpShard(const std::string& path);
+
 // Where the checkpoint at `path` is.
 //
 // REQUIRES: IsDcp(path).
