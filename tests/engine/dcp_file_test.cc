@@ -260,6 +260,36 @@ TEST(DcpDamage, IsNamedByEveryCall) {
   EXPECT_GT(report->checked, 0u);
 }
 
+// A part was read while it was intact; the CRC is of what the load gives.
+TEST(DcpDamage, IsFoundInWhatWasReadBefore) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  AddAll(files);
+  files.Write();
+  auto engine = Engine::Create();
+  ASSERT_THAT(engine.status(), IsOk());
+  const auto reader = Reader::Open(files.folder());
+  ASSERT_THAT(reader.status(), IsOk());
+  ByteVector bytes(size_t{150} * 67 * 2);
+  const std::vector<Range> block = {{0, 150}, {0, 67}};
+  ReadRequest request;
+  request.tensor = *reader->Find("c");
+  request.block = block;
+  request.dst = {bytes.data(), bytes.size(), Device::Cpu()};
+  ASSERT_THAT(engine->Read(*reader, std::span(&request, 1)).status(), IsOk());
+  const auto shard = Reader::Open(files.PathOf(0));
+  ASSERT_THAT(shard.status(), IsOk());
+  const auto info = shard->Find("c@[0,0]");
+  ASSERT_THAT(info.status(), IsOk());
+  std::string damaged = Content(files.PathOf(0));
+  damaged[(*info)->offset + 10] ^= 1;
+  Put(files.PathOf(0), damaged);
+  const auto named = StatusIs(StatusCode::kCorrupt,
+                              AllOf(HasSubstr("'c'"), HasSubstr("crc32")));
+  EXPECT_THAT(engine->Load(*reader).status(), named);
+  EXPECT_THAT(reader->Load().status(), named);
+}
+
 TEST(DcpDamage, IsFoundInTheManifest) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
