@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -288,6 +289,67 @@ TEST(DcpDamage, IsFoundInWhatWasReadBefore) {
                               AllOf(HasSubstr("'c'"), HasSubstr("crc32")));
   EXPECT_THAT(engine->Load(*reader).status(), named);
   EXPECT_THAT(reader->Load().status(), named);
+}
+
+// The .metadata of values "v0" and on, at `offset` of __0_0.distcp each.
+void PutStock(const std::string& folder, const std::vector<int64_t>& offsets,
+              int64_t file_bytes) {
+  std::string state;
+  std::string storage;
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    const std::string name = "v" + std::to_string(i);
+    state += pickle::Str(name) + dcp::BytesCode();
+    storage += dcp::PlaceCode(name, "", "__0_0.distcp", offsets[i],
+                              file_bytes - offsets[i]);
+  }
+  Put(folder + "/.metadata", dcp::MetadataCode(state, storage));
+}
+
+// Its end record is the last of all, so that each offset begins an archive.
+TEST(DcpDamage, IsArchivesThatOverlap) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {1000}, 1);
+  WriteOptions options;
+  options.sync = false;
+  const std::string shard = scratch / "__0_0.distcp";
+  ASSERT_THAT(Writer(options).Write(state, shard).status(), IsOk());
+  const std::string archive = Content(shard);
+  std::string many;
+  std::vector<int64_t> offsets;
+  for (int i = 0; i < 40; ++i) {
+    offsets.push_back(static_cast<int64_t>(many.size()));
+    many += archive;
+  }
+  Put(shard, many);
+  PutStock(scratch.path(), offsets, static_cast<int64_t>(many.size()));
+  const auto report = VerifyFile(scratch.path());
+  ASSERT_THAT(report.status(), IsOk());
+  const auto refused = [](const Damage& damage) {
+    return damage.problem == "the metadata names more than it holds";
+  };
+  EXPECT_EQ(std::ranges::count_if(report->damage, refused), 1);
+  // A part of them was looked at.
+  EXPECT_LT(report->checked / 4 + report->damage.size(), 12u);
+}
+
+TEST(DcpDamage, IsAPartThatIsNoArchive) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {1000}, 1);
+  WriteOptions options;
+  options.sync = false;
+  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
+              IsOk());
+  const std::string other = Content(scratch / "x.safetensors");
+  Put(scratch / "__0_0.distcp", other);
+  PutStock(scratch.path(), {0}, static_cast<int64_t>(other.size()));
+  const auto report = VerifyFile(scratch.path());
+  ASSERT_THAT(report.status(), IsOk());
+  EXPECT_EQ(report->checked, 0u);
+  EXPECT_THAT(report->unchecked, IsEmpty());
+  ASSERT_THAT(report->damage, SizeIs(1));
+  EXPECT_EQ(report->damage[0].file, scratch / "__0_0.distcp");
 }
 
 TEST(DcpDamage, IsFoundInTheManifest) {

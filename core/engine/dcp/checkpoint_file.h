@@ -49,11 +49,13 @@ Result<std::string> ShardPath(const DcpPath& at, const std::string& file);
 Result<OpenedFile> OpenDcp(const DcpPath& at, const ReaderOptions& options,
                            const OpenAdapter& open);
 
-// Checks every record of every shard that the metadata names, and then that
-// the metadata and the shards tell the same. `held` gets the files, which
-// outlive `reads`.
+// Checks every record of every archive that the metadata names, and then that
+// the metadata and the shards tell the same. What is wrong with a shard, or
+// with what the metadata says, is the report's damage. `held` gets the files,
+// which outlive `reads`.
 //
-// Errors: kIo, kOutOfMemory; all else is the report's damage.
+// Errors: those of ReadCheckpoint() but kCorrupt; of reading, kIo,
+// kOutOfMemory and kCancelled.
 Result<VerifyReport> VerifyDcp(
     const DcpPath& at, const OpenAdapter& open, ReadExecutor& reads,
     std::vector<std::shared_ptr<const ReadAdapter>>* held);

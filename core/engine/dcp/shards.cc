@@ -195,11 +195,10 @@ Result<Layout> DcpShards::OpenArchive(
 // Metadata that names the same bytes again and again would fill the memory with
 // what is in them.
 Status DcpShards::Charge(uint32_t source, uint64_t bytes) {
-  constexpr uint64_t kTimes = 4;
   const ByteSource& file = opened_.shards[source - 1];
   uint64_t& named = named_bytes_[source - 1];
   named = CheckedAdd(named, bytes).value_or(UINT64_MAX);
-  if (named / kTimes <= file.size()) return Status::Ok();
+  if (named / kMostTimesNamed <= file.size()) return Status::Ok();
   return Status::Corrupt(file.name() +
                          ": the metadata names more than it holds");
 }

@@ -23,6 +23,9 @@
 
 namespace caisson {
 
+// Metadata may name this many times the bytes that a file has.
+inline constexpr uint64_t kMostTimesNamed = 4;
+
 class DcpShards {
  public:
   // Files become shards of `opened` and sources of its layout, and globals that
