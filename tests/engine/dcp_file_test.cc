@@ -5,6 +5,7 @@
 // incomplete.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -467,6 +468,44 @@ TEST(DcpFile, PutsStridedChunksTogether) {
   const ByteVector rest = PlainGather(second);
   expected.insert(expected.end(), rest.begin(), rest.end());
   EXPECT_EQ(PlainGather(*loaded->root.Find("t")->As<TensorView>()), expected);
+}
+
+// The soft limit of open files, lower while this is there.
+class FewFiles {
+ public:
+  explicit FewFiles(rlim_t limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    low.rlim_cur = limit;
+    setrlimit(RLIMIT_NOFILE, &low);
+  }
+  ~FewFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+  rlim_t most() const { return before_.rlim_max; }
+
+ private:
+  rlimit before_;
+};
+
+TEST(DcpFile, MayHaveMoreShardsThanFilesMayBeOpen) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  files.Add("t", DType::kFloat32, {600, 4}, {2, 4}, 300, 1);
+  files.Write();
+  for (const bool verify : {false, true}) {
+    const FewFiles few(128);
+    if (few.most() < 1024) GTEST_SKIP() << "a hard limit of " << few.most();
+    auto engine = Engine::Create();
+    ASSERT_THAT(engine.status(), IsOk());
+    if (verify) {
+      const auto report = engine->Verify(files.folder());
+      ASSERT_THAT(report.status(), IsOk());
+      EXPECT_THAT(report->damage, IsEmpty());
+      EXPECT_EQ(report->unread, "");
+    } else {
+      ExpectLoaded(files, engine->Load(files.folder()));
+    }
+  }
 }
 
 TEST(DcpFolder, WithoutMetadataIsIncomplete) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "core/formats/dcp/manifest.h"
 #include "core/formats/dcp/metadata.h"
 #include "core/formats/torch/torch_archive.h"
+#include "core/io/open_files.h"
 
 namespace caisson {
 namespace {
@@ -169,6 +171,15 @@ Result<dcp::Checkpoint> ReadCheckpoint(const DcpPath& at,
       ours ? dcp::ParseManifest(bytes) : dcp::ParseMetadata(bytes);
   if (!checkpoint) return checkpoint.error().WithContext(at.metadata);
   return checkpoint;
+}
+
+void AllowShards(const dcp::Checkpoint& checkpoint) {
+  std::set<std::string_view> files;
+  for (const dcp::Item& item : checkpoint.items) {
+    if (!item.is_tensor) files.insert(item.place.file);
+    for (const dcp::Chunk& chunk : item.chunks) files.insert(chunk.place.file);
+  }
+  AllowOpenFiles(2 * uint64_t{files.size()});
 }
 
 Result<std::string> ShardPath(const DcpPath& at, const std::string& file) {

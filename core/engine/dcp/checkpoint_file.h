@@ -40,6 +40,9 @@ Result<DcpPath> FindDcp(const std::string& path);
 Result<dcp::Checkpoint> ReadCheckpoint(const DcpPath& at,
                                        const ByteSource& metadata);
 
+// Before all shards are opened, which stay open, with two descriptors each.
+void AllowShards(const dcp::Checkpoint& checkpoint);
+
 // The path of a shard.
 //
 // Errors: kCorrupt for a link, which may lead out of the folder.

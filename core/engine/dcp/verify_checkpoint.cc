@@ -83,6 +83,7 @@ class Verifier {
         collector.Add(item.fqn, chunk.place);
       }
     }
+    AllowShards(*checkpoint);
     CAISSON_RETURN_IF_ERROR(OpenFiles(archives));
     for (const auto& [place, archive] : archives) {
       CAISSON_RETURN_IF_ERROR(Check(place.first, archive));
