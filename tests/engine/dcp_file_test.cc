@@ -156,6 +156,22 @@ TEST_P(DcpModes, FillsTensorsInPlaceAndCasts) {
   }
 }
 
+// Chunks check themselves as they are put together.
+TEST(DcpFile, IsReadOnceInPlace) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  files.Add("c", DType::kBFloat16, {300, 500}, {300, 67}, 4, 2);
+  files.Write();
+  auto engine = Engine::Create();
+  ASSERT_THAT(engine.status(), IsOk());
+  State state;
+  state["c"] = RandomTensor(DType::kBFloat16, {300, 500}, 99);
+  LoadReport report;
+  ASSERT_THAT(engine->LoadInto(files.folder(), state, {}, {}, &report), IsOk());
+  EXPECT_EQ(report.file_bytes, 300u * 500 * 2);
+  ExpectLoaded(files, state);
+}
+
 // Byte for byte what a save of the whole tensors gives, in windows of any size.
 TEST_P(DcpModes, IsTheSourceOfASave) {
   const ScratchDirectory scratch;
