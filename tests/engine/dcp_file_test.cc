@@ -524,6 +524,24 @@ TEST(DcpFile, MayHaveMoreShardsThanFilesMayBeOpen) {
   }
 }
 
+TEST(DcpFolder, OfSafetensorsMayHaveAnotherFileOfThatName) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {10}, 1);
+  WriteOptions options;
+  options.sync = false;
+  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
+              IsOk());
+  Put(scratch / ".metadata", "{}");
+  const auto reader = Reader::Open(scratch.path());
+  ASSERT_THAT(reader.status(), IsOk());
+  EXPECT_EQ(reader->format(), "safetensors");
+  EXPECT_FALSE(IsDistributedCheckpoint(scratch.path()));
+  // Metadata it is, of a checkpoint whose shards are gone.
+  PutStock(scratch.path(), {0}, 1);
+  EXPECT_TRUE(IsDistributedCheckpoint(scratch.path()));
+}
+
 TEST(DcpFolder, WithoutMetadataIsIncomplete) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
