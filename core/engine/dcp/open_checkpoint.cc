@@ -219,6 +219,7 @@ Result<OpenedFile> OpenDcp(const DcpPath& at, const ReaderOptions& options,
   OpenedFile opened{ByteSource(std::move(adapter)), {}, {}, {}, at};
   CAISSON_ASSIGN_OR_RETURN(const dcp::Checkpoint checkpoint,
                            ReadCheckpoint(at, opened.source));
+  AllowShards(checkpoint);
   CAISSON_RETURN_IF_ERROR(Assembler(at, opened, options, open).Run(checkpoint));
   return opened;
 }

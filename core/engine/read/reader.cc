@@ -173,6 +173,8 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
 
 bool IsDistributedCheckpoint(const std::string& path) { return IsDcp(path); }
 
+bool IsCheckpointShard(const std::string& path) { return IsDcpShard(path); }
+
 bool IsLoadable(const Global& global) {
   return torch::ClassifyGlobal(global) != pickle::Trust::kUnknown;
 }
