@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ZipNN beside the plane codec: what is left, and how fast.
 
-  bench/zipnn_peer.py [--state DIR] [--mib 64] [--rounds 5] [--caisson PROGRAM]
+  bench/zipnn_peer.py [--state DIR] [--mib 64] [--rounds 5] [--json FILE]
+    [--caisson PROGRAM]
 
 Needs zipnn and torch from PyPI, in an environment of their own. Sets are
 weights of N(0, 0.02), and those that bench/real_state.py left in DIR. ZipNN is
@@ -12,6 +13,7 @@ kernels_bench, plane_encode and plane_decode.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import statistics
@@ -40,8 +42,8 @@ def sets(options):
     torch.manual_seed(1)
     for dtype in DTYPES:
         count = (options.mib << 20) // dtype.itemsize
-        yield (f"{DTYPES[dtype]} N(0, 0.02)",
-               (torch.randn(count) * 0.02).to(dtype))
+        name = DTYPES[dtype].replace("bfloat", "bf").replace("float", "fp")
+        yield name, (torch.randn(count) * 0.02).to(dtype)
     if options.state:
         for name in ("weights_bf16", "weights_fp32", "adam_m", "adam_v"):
             yield name, read_safetensors(options.state / f"{name}.safetensors")
@@ -71,10 +73,12 @@ def main():
     parser.add_argument("--state", type=pathlib.Path)
     parser.add_argument("--mib", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--caisson",
                         default=str(ROOT / "build/release/cli/caisson"))
     options = parser.parse_args()
     torch.set_num_threads(1)
+    rows = []
     print("| set | plane codec % | ZipNN % | compresses GB/s | decompresses |")
     print("|---|---|---|---|---|")
     for name, tensor in sets(options):
@@ -91,6 +95,10 @@ def main():
         print(f"| {name} | {100 * packed(options.caisson, tensor) / nbytes:.1f}"
               f" | {100 * len(small) / nbytes:.1f} | {encode:.2f} |"
               f" {decode:.2f} |", flush=True)
+        rows.append({"set": name, "percent": 100 * len(small) / nbytes,
+                     "encode_gbps": encode, "decode_gbps": decode})
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,17 @@ struct Outcome {
   std::string io = {};  // which way the bytes came
 };
 
+// Whether the name is one of a checkpoint's file, and not of a part of one.
+bool LooksLikeCheckpoint(const fs::path& path) {
+  constexpr std::array<std::string_view, 8> kSuffixes = {
+      ".pt",          ".pth",    ".bin", ".ckpt",
+      ".safetensors", ".minidb", ".pb",  ".pbtxt"};
+  const std::string suffix = path.extension();
+  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) !=
+             kSuffixes.end() &&
+         !IsCheckpointShard(path);
+}
+
 // What a walk through a folder finds.
 class FolderWalk {
  public:
@@ -53,11 +64,9 @@ class FolderWalk {
     while (!folders_.empty()) {
       const fs::path next = folders_.back();
       folders_.pop_back();
-      if (IsDistributedCheckpoint(next)) {
-        files.push_back(next);  // is one
-      } else {
-        List(next);
-      }
+      // One file; what else lies in its folder is looked at as well.
+      if (IsDistributedCheckpoint(next)) files.push_back(next);
+      List(next);
     }
     std::sort(files.begin(), files.end());
     if (files.empty() && failures.empty()) {
@@ -89,19 +98,12 @@ class FolderWalk {
 
   // Links to files are followed, links to folders are not.
   void Add(const fs::directory_entry& entry) {
-    constexpr std::array<std::string_view, 8> kSuffixes = {
-        ".pt",          ".pth",    ".bin", ".ckpt",
-        ".safetensors", ".minidb", ".pb",  ".pbtxt"};
     std::error_code error;
     if (fs::is_directory(entry.symlink_status(error))) {
       folders_.push_back(entry.path());
       return;
     }
-    const std::string suffix = entry.path().extension();
-    if (std::find(kSuffixes.begin(), kSuffixes.end(), suffix) ==
-        kSuffixes.end()) {
-      return;
-    }
+    if (!LooksLikeCheckpoint(entry.path())) return;
     const fs::file_status status = entry.status(error);
     if (error) {
       AddFailure(entry.path(), error);
@@ -118,7 +120,8 @@ class FolderWalk {
   std::vector<fs::path> folders_;  // yet to be listed
 };
 
-// Of a file, or of all in the folder of a checkpoint.
+// Of a file, or of all in the folder of a checkpoint that are not listed by
+// themselves.
 uint64_t BytesOf(const fs::path& path) {
   std::error_code error;
   if (!IsDistributedCheckpoint(path)) {
@@ -132,6 +135,7 @@ uint64_t BytesOf(const fs::path& path) {
   for (const fs::directory_iterator end; !error && it != end;
        it.increment(error)) {
     std::error_code unknown;
+    if (LooksLikeCheckpoint(it->path())) continue;
     const uintmax_t bytes = it->file_size(unknown);
     if (!unknown) all += bytes;
   }

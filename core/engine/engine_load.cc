@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/base/status_macros.h"
+#include "core/engine/dcp/checkpoint_file.h"
 #include "core/engine/engine_impl.h"
-#include "core/engine/read/dcp_file.h"
 #include "core/engine/read/parallel_reads.h"
 #include "core/engine/read/read_route.h"
 #include "core/engine/read/reader_impl.h"

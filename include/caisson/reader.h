@@ -269,6 +269,10 @@ class Reader {
 // shards alone, or the file in one that tells what is where.
 bool IsDistributedCheckpoint(const std::string& path);
 
+// Whether `path` has the name of a shard of one, which is checked with it.
+// Looks at no file.
+bool IsCheckpointShard(const std::string& path);
+
 // Whether torch.load(weights_only=True) accepts that global, and so Load().
 bool IsLoadable(const Global& global);
 

@@ -77,9 +77,9 @@ struct LoadTimes {
 struct DeviceLoadReport {
   uint64_t bytes = 0;          // that were put into memory of devices
   uint64_t decoded_bytes = 0;  // of these, that the devices decompressed
-  uint64_t host_bytes = 0;  // of these in windows of the file that the host had
-                            // to check, swap and convert
-  std::string host_reason;  // why; empty where it had not
+  uint64_t host_bytes = 0;     // of these, that the host had to check, swap,
+                               // convert or decompress
+  std::string host_reason;     // why; empty where it had not
 };
 
 struct LoadReport {

@@ -112,6 +112,28 @@ class DcpTest(CliTest):
         text = self.expect(0, "verify", self.folder)
         self.assertEqual(len(text.splitlines()), 3, text)
 
+    def test_verify_of_a_checkpoint_looks_at_what_else_is_there(self):
+        for path in list(self.checkpoints().values())[:2]:
+            below = path / "below" / "deeper"
+            below.mkdir(parents=True)
+            for other in (path / "other.pt", below / "other.pt"):
+                self.model(other)
+                text = self.expect(0, "verify", path)
+                self.assertIn(f"{other}: ok", text)
+                self.assertIn(f"{path}: ok", text)
+                flip(other, "data/0", 1)
+                (damage,) = self.json(1, "verify", path)["damage"]
+                self.assertEqual(damage["file"], str(other))
+                other.unlink()
+
+    def test_a_stray_shard_hides_nothing(self):
+        damaged = self.model()
+        flip(damaged, "data/0", 1)
+        (self.folder / "__0_0.distcp").write_bytes(b"x")
+        done = run("verify", self.folder)
+        self.assertIn(f"{damaged}: data/0 at".encode(), done.stdout)
+        self.assertIn(b"incomplete checkpoint", done.stderr)
+
     def test_a_checkpoint_without_metadata_is_incomplete(self):
         for kind, path in list(self.checkpoints().items())[2:]:
             path.unlink()

@@ -5,7 +5,9 @@
 // incomplete.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -154,6 +156,22 @@ TEST_P(DcpModes, FillsTensorsInPlaceAndCasts) {
   }
 }
 
+// Chunks check themselves as they are put together.
+TEST(DcpFile, IsReadOnceInPlace) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  files.Add("c", DType::kBFloat16, {300, 500}, {300, 67}, 4, 2);
+  files.Write();
+  auto engine = Engine::Create();
+  ASSERT_THAT(engine.status(), IsOk());
+  State state;
+  state["c"] = RandomTensor(DType::kBFloat16, {300, 500}, 99);
+  LoadReport report;
+  ASSERT_THAT(engine->LoadInto(files.folder(), state, {}, {}, &report), IsOk());
+  EXPECT_EQ(report.file_bytes, 300u * 500 * 2);
+  ExpectLoaded(files, state);
+}
+
 // Byte for byte what a save of the whole tensors gives, in windows of any size.
 TEST_P(DcpModes, IsTheSourceOfASave) {
   const ScratchDirectory scratch;
@@ -260,6 +278,97 @@ TEST(DcpDamage, IsNamedByEveryCall) {
   EXPECT_GT(report->checked, 0u);
 }
 
+// A part was read while it was intact; the CRC is of what the load gives.
+TEST(DcpDamage, IsFoundInWhatWasReadBefore) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  AddAll(files);
+  files.Write();
+  auto engine = Engine::Create();
+  ASSERT_THAT(engine.status(), IsOk());
+  const auto reader = Reader::Open(files.folder());
+  ASSERT_THAT(reader.status(), IsOk());
+  ByteVector bytes(size_t{150} * 67 * 2);
+  const std::vector<Range> block = {{0, 150}, {0, 67}};
+  ReadRequest request;
+  request.tensor = *reader->Find("c");
+  request.block = block;
+  request.dst = {bytes.data(), bytes.size(), Device::Cpu()};
+  ASSERT_THAT(engine->Read(*reader, std::span(&request, 1)).status(), IsOk());
+  const auto shard = Reader::Open(files.PathOf(0));
+  ASSERT_THAT(shard.status(), IsOk());
+  const auto info = shard->Find("c@[0,0]");
+  ASSERT_THAT(info.status(), IsOk());
+  std::string damaged = Content(files.PathOf(0));
+  damaged[(*info)->offset + 10] ^= 1;
+  Put(files.PathOf(0), damaged);
+  const auto named = StatusIs(StatusCode::kCorrupt,
+                              AllOf(HasSubstr("'c'"), HasSubstr("crc32")));
+  EXPECT_THAT(engine->Load(*reader).status(), named);
+  EXPECT_THAT(reader->Load().status(), named);
+}
+
+// The .metadata of values "v0" and on, at `offset` of __0_0.distcp each.
+void PutStock(const std::string& folder, const std::vector<int64_t>& offsets,
+              int64_t file_bytes) {
+  std::string state;
+  std::string storage;
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    const std::string name = "v" + std::to_string(i);
+    state += pickle::Str(name) + dcp::BytesCode();
+    storage += dcp::PlaceCode(name, "", "__0_0.distcp", offsets[i],
+                              file_bytes - offsets[i]);
+  }
+  Put(folder + "/.metadata", dcp::MetadataCode(state, storage));
+}
+
+// Its end record is the last of all, so that each offset begins an archive.
+TEST(DcpDamage, IsArchivesThatOverlap) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {1000}, 1);
+  WriteOptions options;
+  options.sync = false;
+  const std::string shard = scratch / "__0_0.distcp";
+  ASSERT_THAT(Writer(options).Write(state, shard).status(), IsOk());
+  const std::string archive = Content(shard);
+  std::string many;
+  std::vector<int64_t> offsets;
+  for (int i = 0; i < 40; ++i) {
+    offsets.push_back(static_cast<int64_t>(many.size()));
+    many += archive;
+  }
+  Put(shard, many);
+  PutStock(scratch.path(), offsets, static_cast<int64_t>(many.size()));
+  const auto report = VerifyFile(scratch.path());
+  ASSERT_THAT(report.status(), IsOk());
+  const auto refused = [](const Damage& damage) {
+    return damage.problem == "the metadata names more than it holds";
+  };
+  EXPECT_EQ(std::ranges::count_if(report->damage, refused), 1);
+  // A part of them was looked at.
+  EXPECT_LT(report->checked / 4 + report->damage.size(), 12u);
+}
+
+TEST(DcpDamage, IsAPartThatIsNoArchive) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {1000}, 1);
+  WriteOptions options;
+  options.sync = false;
+  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
+              IsOk());
+  const std::string other = Content(scratch / "x.safetensors");
+  Put(scratch / "__0_0.distcp", other);
+  PutStock(scratch.path(), {0}, static_cast<int64_t>(other.size()));
+  const auto report = VerifyFile(scratch.path());
+  ASSERT_THAT(report.status(), IsOk());
+  EXPECT_EQ(report->checked, 0u);
+  EXPECT_THAT(report->unchecked, IsEmpty());
+  ASSERT_THAT(report->damage, SizeIs(1));
+  EXPECT_EQ(report->damage[0].file, scratch / "__0_0.distcp");
+}
+
 TEST(DcpDamage, IsFoundInTheManifest) {
   const ScratchDirectory scratch;
   DcpFiles files(scratch.path());
@@ -323,6 +432,42 @@ TEST(DcpDamage, IsAChunkOfMoreElementsThanAreStored) {
                              HasSubstr("more elements than are stored"))));
 }
 
+// An archive of one tensor of eight mebibytes, all zeros.
+std::string ZerosArchive() {
+  const ScratchDirectory scratch;
+  auto zeros = std::make_shared<ByteVector>(size_t{8} << 20);
+  State state;
+  state["z"] =
+      DenseTensor(DType::kUInt8, {int64_t{8} << 20}, zeros->data(), zeros);
+  WriteOptions options;
+  options.sync = false;
+  EXPECT_THAT(Writer(options).Write(state, scratch / "z.pt").status(), IsOk());
+  return Content(scratch / "z.pt");
+}
+
+TEST(DcpDamage, IsValuesThatDecodeToFarMoreThanIsStored) {
+  const std::string archive = ZerosArchive();
+  for (const size_t count : {4, 12}) {
+    const ScratchDirectory scratch;
+    DcpFiles files(scratch.path());
+    for (size_t i = 0; i < count; ++i) {
+      files.AddValue("v" + std::to_string(i), archive);
+    }
+    files.Write(CompressMode::kDeflate);
+    const auto reader = Reader::Open(files.folder());
+    if (count == 4) {
+      ASSERT_THAT(reader.status(), IsOk());
+      EXPECT_THAT(reader->tensors(), SizeIs(count));
+      EXPECT_THAT(reader->Load().status(), IsOk());
+    } else {
+      EXPECT_THAT(reader.status(),
+                  StatusIs(StatusCode::kCorrupt,
+                           AllOf(HasSubstr(files.folder() + "/caisson.json"),
+                                 HasSubstr("when decoded"))));
+    }
+  }
+}
+
 // What torch has transposed comes as it was taken.
 TEST(DcpFile, PutsStridedChunksTogether) {
   const ScratchDirectory scratch;
@@ -339,6 +484,62 @@ TEST(DcpFile, PutsStridedChunksTogether) {
   const ByteVector rest = PlainGather(second);
   expected.insert(expected.end(), rest.begin(), rest.end());
   EXPECT_EQ(PlainGather(*loaded->root.Find("t")->As<TensorView>()), expected);
+}
+
+// The soft limit of open files, lower while this is there.
+class FewFiles {
+ public:
+  explicit FewFiles(rlim_t limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    low.rlim_cur = limit;
+    setrlimit(RLIMIT_NOFILE, &low);
+  }
+  ~FewFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+  rlim_t most() const { return before_.rlim_max; }
+
+ private:
+  rlimit before_;
+};
+
+TEST(DcpFile, MayHaveMoreShardsThanFilesMayBeOpen) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  files.Add("t", DType::kFloat32, {600, 4}, {2, 4}, 300, 1);
+  files.Write();
+  for (const bool verify : {false, true}) {
+    const FewFiles few(128);
+    if (few.most() < 1024) GTEST_SKIP() << "a hard limit of " << few.most();
+    auto engine = Engine::Create();
+    ASSERT_THAT(engine.status(), IsOk());
+    if (verify) {
+      const auto report = engine->Verify(files.folder());
+      ASSERT_THAT(report.status(), IsOk());
+      EXPECT_THAT(report->damage, IsEmpty());
+      EXPECT_EQ(report->unread, "");
+    } else {
+      ExpectLoaded(files, engine->Load(files.folder()));
+    }
+  }
+}
+
+TEST(DcpFolder, OfSafetensorsMayHaveAnotherFileOfThatName) {
+  const ScratchDirectory scratch;
+  State state;
+  state["t"] = RandomTensor(DType::kFloat32, {10}, 1);
+  WriteOptions options;
+  options.sync = false;
+  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
+              IsOk());
+  Put(scratch / ".metadata", "{}");
+  const auto reader = Reader::Open(scratch.path());
+  ASSERT_THAT(reader.status(), IsOk());
+  EXPECT_EQ(reader->format(), "safetensors");
+  EXPECT_FALSE(IsDistributedCheckpoint(scratch.path()));
+  // Metadata it is, of a checkpoint whose shards are gone.
+  PutStock(scratch.path(), {0}, 1);
+  EXPECT_TRUE(IsDistributedCheckpoint(scratch.path()));
 }
 
 TEST(DcpFolder, WithoutMetadataIsIncomplete) {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <string>
@@ -66,6 +67,17 @@ class DcpFiles {
     const DType dtype = parts.front().spec.dtype;
     std::string entry = dcp::TensorEntry({at}, boxes, std::string(Name(dtype)));
     state_.push_back(entry.replace(1, 1, name));
+  }
+
+  // A value that is no tensor, whose archive has the bytes `archive`.
+  void AddValue(const std::string& name, const std::string& archive) {
+    auto bytes = std::make_shared<ByteVector>(archive.size());
+    std::memcpy(bytes->data(), archive.data(), archive.size());
+    shards_[0].push_back(
+        {name, name, "null",
+         DenseTensor(DType::kUInt8, {static_cast<int64_t>(archive.size())},
+                     bytes->data(), bytes)});
+    state_.push_back("\"" + name + R"(":{"bytes":true})");
   }
 
   // Writes all of it; the paths are the names.

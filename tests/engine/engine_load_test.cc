@@ -595,5 +595,24 @@ TEST(ReadPlan, OfManyRecordsOverTheSameBytesIsSmall) {
   EXPECT_THAT(rest, SizeIs(996));
 }
 
+// No part would stand for it, so that nobody would notice that it is missing.
+TEST(ReadPlan, LeavesChunksWithoutAByteToWhoDecodesThem) {
+  StorageLayout storage;
+  storage.bytes = 1000;
+  Piece& piece = storage.pieces.emplace_back();
+  piece.encoding = Encoding::kDeflate;
+  piece.elems = storage.bytes;
+  std::vector<ReadTask> tasks(1);
+  tasks[0].kind = ReadTask::Kind::kCheck;
+  tasks[0].storage = &storage;
+  for (const uint64_t stored : {uint64_t{0}, uint64_t{7}}) {
+    piece.stored_bytes = stored;
+    std::vector<size_t> rest;
+    ReadPlan plan(tasks, 1024 * kKiB, ReadPlan::Encoded::kAll, &rest);
+    EXPECT_THAT(plan.windows(), SizeIs(stored == 0 ? 0 : 1));
+    EXPECT_THAT(rest, SizeIs(stored == 0 ? 1 : 0));
+  }
+}
+
 }  // namespace
 }  // namespace caisson

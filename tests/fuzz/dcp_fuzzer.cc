@@ -16,7 +16,7 @@
 
 #include "caisson/adapter.h"
 #include "caisson/crc32.h"
-#include "core/engine/read/dcp_file.h"
+#include "core/engine/dcp/checkpoint_file.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/formats/dcp/chunk_rows.h"
 #include "core/formats/dcp/manifest.h"

@@ -26,8 +26,9 @@ size_t WorkspaceBytes(const Step&, std::span<const Job> jobs) {
   return BytesFor(jobs.size());
 }
 
+// As CUDA's, some for the streams of each chunk.
 size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs) {
-  return BytesFor(jobs.size());
+  return BytesFor(jobs.size()) + jobs.size() * (size_t{128} << 10);
 }
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs) {

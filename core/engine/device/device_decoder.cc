@@ -22,32 +22,33 @@ std::vector<PlaneDecodeJob> LargestJobs() {
 
 }  // namespace
 
-Result<std::string> DeviceDecoder::Reserve(size_t bytes) {
-  if (!no_room_.empty()) return no_room_;
-  const auto allocate = [&](size_t wanted, DeviceBuffer& buffer) -> Status {
+std::string DeviceDecoder::Reserve(size_t bytes) {
+  if (no_room_.empty()) {
+    const Status status = Allocate(bytes);
+    if (!status.ok()) no_room_ = status.ToString();
+  }
+  return no_room_;
+}
+
+Status DeviceDecoder::Allocate(size_t bytes) {
+  const auto grow = [&](size_t wanted, DeviceBuffer& buffer) -> Status {
     if (buffer.size() >= wanted) return Status::Ok();
     CAISSON_ASSIGN_OR_RETURN(
         buffer,
         DeviceBuffer::Allocate(lanes_.runtime(), lanes_.device(), wanted));
     return Status::Ok();
   };
-  Status status;
   if (scratch_.empty()) {
-    status = allocate(kernels_.plane_decode_bytes(LargestJobs()), scratch_);
+    CAISSON_RETURN_IF_ERROR(
+        grow(kernels_.plane_decode_bytes(LargestJobs()), scratch_));
   }
   for (Room& room : rooms_) {
-    if (status.ok()) status = allocate(bytes, room.memory);
-    if (status.ok() && !room.decoded) {
-      CAISSON_ASSIGN_OR_RETURN(
-          room.decoded, OwnedEvent::Create(lanes_.runtime(), lanes_.device()));
-    }
+    CAISSON_RETURN_IF_ERROR(grow(bytes, room.memory));
+    if (room.decoded) continue;
+    CAISSON_ASSIGN_OR_RETURN(
+        room.decoded, OwnedEvent::Create(lanes_.runtime(), lanes_.device()));
   }
-  if (status.code() != StatusCode::kOutOfMemory) {
-    CAISSON_RETURN_IF_ERROR(status);
-    return std::string();
-  }
-  no_room_ = status.ToString();
-  return no_room_;
+  return Status::Ok();
 }
 
 Status DeviceDecoder::Submit(std::span<const std::byte> window,

@@ -27,9 +27,9 @@ class DeviceDecoder {
   DeviceDecoder(DeviceLanes& lanes, const KernelTable& kernels)
       : lanes_(lanes), kernels_(kernels) {}
 
-  // Sees to it that windows of `bytes` can be decoded. Returns why not: the
-  // device's memory is full; empty if they can. Errors: those of the runtime.
-  Result<std::string> Reserve(size_t bytes);
+  // Sees to it that windows of `bytes` can be decoded. Returns why not, such as
+  // that the device's memory is full; empty if they can.
+  std::string Reserve(size_t bytes);
 
   // Gives the jobs, whose sources lie in `window`, to the device, in the order
   // of the lanes' kernels; uses the event slot.copied().
@@ -45,6 +45,8 @@ class DeviceDecoder {
     DeviceBuffer memory;
     OwnedEvent decoded;
   };
+
+  Status Allocate(size_t bytes);
 
   DeviceLanes& lanes_;
   const KernelTable& kernels_;

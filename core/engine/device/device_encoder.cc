@@ -29,11 +29,19 @@ size_t PlaceBytes(const PlaneEncodeJob& job) {
 constexpr size_t kMostChunkBytes = Aligned(
     PlaneBound(PlaneType::kFloat64, PlaneChunkElems(PlaneType::kFloat64)));
 
-// Jobs that take as much scratch as any of a batch: it grows with the bytes of
-// a chunk and with its elements.
-std::vector<PlaneEncodeJob> LargestJobs() {
+// Where a batch of `bytes` ends too, so that small saves take little scratch:
+// twice as many chunks as it has of the smallest size that is whole.
+size_t MostChunks(uint64_t bytes) {
+  constexpr uint64_t kWholeBytes = PlaneChunkElems(PlaneType::kBytes);
+  return std::clamp<uint64_t>(2 * bytes / kWholeBytes, 16,
+                              DeviceEncoder::kBatchChunks);
+}
+
+// Jobs that take as much scratch as any `count`: it grows with the bytes of a
+// chunk and with its elements.
+std::vector<PlaneEncodeJob> LargestJobs(size_t count) {
   std::vector<PlaneEncodeJob> jobs;
-  for (size_t i = 0; i < DeviceEncoder::kBatchChunks; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     PlaneEncodeJob job;
     job.type = i % 2 == 0 ? PlaneType::kFloat64 : PlaneType::kBytes;
     job.elems = PlaneChunkElems(job.type);
@@ -53,12 +61,13 @@ Result<std::unique_ptr<DeviceEncoder>> DeviceEncoder::Create(
 }
 
 Status DeviceEncoder::Open(Device device, DeviceOrder& order, uint64_t bytes) {
-  CAISSON_ASSIGN_OR_RETURN(stream_, OwnedStream::Create(runtime_, device));
-  CAISSON_RETURN_IF_ERROR(order.Precede(runtime_, stream_.get()));
   CAISSON_ASSIGN_OR_RETURN(
-      scratch_,
-      DeviceBuffer::Allocate(runtime_, device,
-                             kernels_.plane_encode_bytes(LargestJobs())));
+      stream_, OwnedStream::Create(runtime_, device, StreamPriority::kLowest));
+  CAISSON_RETURN_IF_ERROR(order.Precede(runtime_, stream_.get()));
+  most_chunks_ = MostChunks(bytes);
+  const size_t scratch = kernels_.plane_encode_bytes(LargestJobs(most_chunks_));
+  CAISSON_ASSIGN_OR_RETURN(scratch_,
+                           DeviceBuffer::Allocate(runtime_, device, scratch));
   const size_t batch_bytes = std::max<size_t>(
       kMostChunkBytes, Aligned(std::min<uint64_t>(bytes, kBatchBytes)));
   for (size_t i = 0; i < kBatches; ++i) {
@@ -67,7 +76,7 @@ Status DeviceEncoder::Open(Device device, DeviceOrder& order, uint64_t bytes) {
         batch->encoded, DeviceBuffer::Allocate(runtime_, device, batch_bytes));
     CAISSON_ASSIGN_OR_RETURN(
         batch->facts, PinnedPages::Allocate(runtime_, device,
-                                            kBatchChunks * sizeof(PlaneChunk)));
+                                            most_chunks_ * sizeof(PlaneChunk)));
     CAISSON_ASSIGN_OR_RETURN(batch->done, OwnedEvent::Create(runtime_, device));
     free_.push_back(batch.get());
     batches_.push_back(std::move(batch));
@@ -121,7 +130,7 @@ Status DeviceEncoder::Launch(Batch& batch) {
   batch.known = false;
   auto* const facts = reinterpret_cast<PlaneChunk*>(batch.facts.data());
   size_t used = 0;
-  while (!pieces_.empty() && batch.jobs.size() < kBatchChunks) {
+  while (!pieces_.empty() && batch.jobs.size() < most_chunks_) {
     Piece& piece = pieces_.front();
     PlaneEncodeJob job;
     job.src = piece.src;

@@ -29,11 +29,12 @@ namespace caisson {
 
 class DeviceEncoder {
  public:
-  // What one batch has at the most, once encoded and in chunks: two batches are
-  // the memory that a device is asked for. Some 500 chunks of bfloat16 keep all
-  // of an H200's multiprocessors at work.
+  // What one batch has at the most, once encoded and in chunks: enough to keep
+  // all of an H200's multiprocessors at work. A device is asked for the memory
+  // of two batches, and for 256 KiB of scratch for each chunk of one: 256 MiB
+  // in all, for small saves less.
   static constexpr size_t kBatchBytes = size_t{64} << 20;
-  static constexpr size_t kBatchChunks = 1024;
+  static constexpr size_t kBatchChunks = 512;
 
   struct Chunk {
     const std::byte* bytes = nullptr;  // on the device: PlaneStoredBytes(plane)
@@ -47,7 +48,7 @@ class DeviceEncoder {
   //
   // REQUIRES: runtime and kernels outlive this.
   // Errors: those of the runtime; kOutOfMemory if the device or the host has no
-  // room for batches, after which the device works on.
+  // room for batches. But for kDevice, the device works on.
   static Result<std::unique_ptr<DeviceEncoder>> Create(
       DeviceRuntime& runtime, const KernelTable& kernels, Device device,
       DeviceOrder& order, uint64_t bytes);
@@ -99,7 +100,8 @@ class DeviceEncoder {
   DeviceRuntime& runtime_;
   const KernelTable& kernels_;
   OwnedStream stream_;
-  DeviceBuffer scratch_;  // of the kernels; in the order of stream_
+  DeviceBuffer scratch_;    // of the kernels; in the order of stream_
+  size_t most_chunks_ = 0;  // of a batch
   std::deque<Piece> pieces_;
   std::mutex lock_;
   std::condition_variable returned_;

@@ -86,14 +86,9 @@ void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
   auto slot = lanes_.TakeSlot();
   if (!slot) return Finish(*task, slot.error());
   task->slot.emplace(std::move(*slot));
-  const Result<std::string> obstacle = Obstacle(*task);
-  if (!obstacle.has_value()) return Finish(*task, obstacle.error());
-  if (!obstacle->empty()) {
-    {
-      const std::lock_guard hold(lock_);
-      report_.host_bytes += BytesOf(task->window.parts);
-      report_.host_reason = *obstacle;
-    }
+  const std::string obstacle = Obstacle(*task);
+  if (!obstacle.empty()) {
+    NoteByHost(BytesOf(task->window.parts), obstacle);
     setting_.workers.Run(
         [this, task] { Finish(*task, BringByHost(task->window)); });
     return;
@@ -104,11 +99,11 @@ void DeviceLoader::Submit(const std::shared_ptr<Task>& task) {
   waiter_->Run([this, task] { Await(task); });
 }
 
-Result<std::string> DeviceLoader::Obstacle(Task& task) {
+std::string DeviceLoader::Obstacle(Task& task) {
   if (!lanes_.no_scratch().empty()) return lanes_.no_scratch();
   if (!no_crcs_.empty()) return no_crcs_;
   PinnedWindows* const pinned = setting_.pinned;
-  if (pinned == nullptr) return std::string("staging memory is not pinned");
+  if (pinned == nullptr) return "staging memory is not pinned";
   if (!pinned->Await(setting_.runtime, lanes_.device(),
                      task.window.image.data())) {
     return pinned->report().problem;
@@ -116,7 +111,7 @@ Result<std::string> DeviceLoader::Obstacle(Task& task) {
   const Status reserved = task.slot->Reserve(task.window.parts.size());
   if (!reserved.ok()) no_crcs_ = reserved.ToString();
   if (!no_crcs_.empty()) return no_crcs_;
-  if (std::ranges::none_of(task.window.parts, IsEncoded)) return std::string();
+  if (std::ranges::none_of(task.window.parts, IsEncoded)) return "";
   return decoder_.Reserve(task.window.image.size());
 }
 
@@ -129,7 +124,6 @@ Status DeviceLoader::SubmitToDevice(Task& task) {
 // Those chunks whose sizes are right; the others have their status.
 Status DeviceLoader::Decode(Task& task) {
   std::vector<PlaneDecodeJob> jobs;
-  uint64_t bytes = 0;
   for (size_t i = 0; i < task.window.parts.size(); ++i) {
     ReadPart& part = task.window.parts[i];
     if (!IsEncoded(part)) continue;
@@ -141,13 +135,8 @@ Status DeviceLoader::Decode(Task& task) {
     job.dst = part.dst;
     job.fault = task.FaultOf(i);
     jobs.push_back(job);
-    bytes += DecodedBytes(part);
   }
   if (jobs.empty()) return Status::Ok();
-  {
-    const std::lock_guard hold(lock_);
-    report_.decoded_bytes += bytes;
-  }
   return decoder_.Submit(task.window.image, std::move(jobs), *task.slot);
 }
 
@@ -195,9 +184,10 @@ void DeviceLoader::Await(const std::shared_ptr<Task>& task) {
     for (size_t i = 0; i < task->window.parts.size(); ++i) {
       ReadPart& part = task->window.parts[i];
       if (part.sum) part.crc = crcs[i];
-      if (IsEncoded(part) && part.status.ok()) {
-        part.status = FaultStatus(*task->FaultOf(i));
-      }
+      if (!IsEncoded(part) || !part.status.ok()) continue;
+      part.status = FaultStatus(*task->FaultOf(i));
+      const std::lock_guard hold(lock_);
+      if (part.status.ok()) report_.decoded_bytes += DecodedBytes(part);
     }
   }
   Finish(*task, task->status);
@@ -247,6 +237,12 @@ Status DeviceLoader::DecodeByHost(ReadPart& part, const std::byte* image) {
 void DeviceLoader::Finish(Task& task, const Status& status) {
   lanes_.ReturnSlot(task.slot);
   task.done(status);  // after which this object may go
+}
+
+void DeviceLoader::NoteByHost(uint64_t bytes, const std::string& why) {
+  const std::lock_guard hold(lock_);
+  report_.host_bytes += bytes;
+  report_.host_reason = why;
 }
 
 void DeviceLoader::AddTo(DeviceLoadReport& report) const {

@@ -79,6 +79,9 @@ class DeviceLoader {
     return lanes_.CopyNow(dst.data(), src, dst.size());
   }
 
+  // Notes what the host did elsewhere for this device, and why.
+  void NoteByHost(uint64_t bytes, const std::string& why);
+
   // Adds what the host had to do so far, and why.
   void AddTo(DeviceLoadReport& report) const;
 
@@ -95,7 +98,7 @@ class DeviceLoader {
   Status Decode(Task& task);
   Status Transform(Task& task);
   // Why the device cannot do all of the task; empty if it can. Gives it a slot.
-  Result<std::string> Obstacle(Task& task);
+  std::string Obstacle(Task& task);
   void Await(const std::shared_ptr<Task>& task);
   Status BringByHost(const Window& window);
   Status DecodeByHost(ReadPart& part, const std::byte* image);

@@ -44,13 +44,12 @@ Result<DeviceEncoder*> DeviceStagers::EncoderAt(size_t place, uint64_t bytes) {
                            machinery_.devices.Kernels(entry.device));
   auto made =
       DeviceEncoder::Create(*runtime, *kernels, entry.device, order(), bytes);
-  if (made.has_value()) {
-    entry.encoder = std::move(*made);
-  } else if (made.error().code() == StatusCode::kOutOfMemory) {
+  // If the device is lost, what the host does instead fails too.
+  if (!made.has_value()) {
     entry.no_encoder = made.error().ToString();
-  } else {
-    return made.error();
+    return nullptr;
   }
+  entry.encoder = std::move(*made);
   return entry.encoder.get();
 }
 

@@ -50,8 +50,8 @@ class DeviceStagers {
   DeviceStager& At(size_t place) { return *stagers_[place - 1].stager; }
 
   // What encodes on the device of a place. Made by the first call, for about
-  // `bytes`; null where the device has no memory for it, which NoEncoder() then
-  // says. Errors: those of DeviceEncoder::Create but for that one.
+  // `bytes`; null where that failed, as it does without memory: NoEncoder()
+  // says why. Errors: those of Devices.
   Result<DeviceEncoder*> EncoderAt(size_t place, uint64_t bytes);
   const std::string& NoEncoder(size_t place) const {
     return stagers_[place - 1].no_encoder;

@@ -125,6 +125,7 @@ class DeviceRun {
     RunReadTask(source_, here);
     task.read = here.read;
     CAISSON_RETURN_IF_ERROR(here.status);
+    NoteDecoded(share, task);
     return share.loader.Put(task.dst.data(), host.bytes());
   }
 
@@ -145,7 +146,19 @@ class DeviceRun {
       task.read.file_bytes += read.file_bytes;
       CAISSON_RETURN_IF_ERROR(share.loader.Put(task.dst.data() + at, run));
     }
+    NoteDecoded(share, task);
     return Status::Ok();
+  }
+
+  static void NoteDecoded(const Share& share, const ReadTask& task) {
+    const bool encoded = std::ranges::any_of(
+        task.storage->pieces,
+        [](const Piece& piece) { return piece.encoding != Encoding::kRaw; });
+    if (!encoded) return;
+    share.loader.NoteByHost(
+        task.dst.size(),
+        "devices decode whole chunks of the plane codec alone, as they are, in "
+        "windows that hold them");
   }
 
   bool Start(const ShareWindow& of) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reader::LoadInto: a file into the tensors of a state that exists.
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -133,6 +134,15 @@ ReadTask TaskOf(const Pair& pair, const StorageLayout& storage, std::byte* dst,
   return task;
 }
 
+// Whether another look at its record, which the read left unchecked, can find
+// more. One that was read whole has checked all that has a CRC.
+bool MayBeChecked(const ReadTask& task) {
+  return task.kind == ReadTask::Kind::kView ||
+         std::ranges::any_of(task.storage->pieces, [](const Piece& piece) {
+           return piece.crc32.has_value();
+         });
+}
+
 // Whether both bring the same bytes to the same place, as of tied weights.
 bool SameRead(const ReadTask& a, const ReadTask& b) {
   return a.dst.data() == b.dst.data() && a.dst.size() == b.dst.size() &&
@@ -247,7 +257,9 @@ Status Reader::Impl::LoadInto(State& state, const LoadIntoOptions& options,
   // Records of which only parts were read.
   std::set<const StorageLayout*> unchecked;
   for (const ReadTask& task : tasks) {
-    if (!task.read.checked) unchecked.insert(task.storage);
+    if (!task.read.checked && MayBeChecked(task)) {
+      unchecked.insert(task.storage);
+    }
   }
   std::vector<ReadTask> checks;
   for (const StorageLayout* storage : unchecked) {

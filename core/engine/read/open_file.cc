@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
-#include "core/engine/read/dcp_file.h"
+#include "core/engine/dcp/checkpoint_file.h"
 #include "core/engine/read/piece_io.h"
 #include "core/formats/caffe2/caffe2_reader.h"
 #include "core/formats/safetensors/safetensors_reader.h"

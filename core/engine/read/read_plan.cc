@@ -54,8 +54,10 @@ struct EncodedLimit {
     const bool known = which == ReadPlan::Encoded::kAll
                            ? CanDecode(piece.encoding)
                            : piece.encoding == Encoding::kPlane;
-    return known && std::max(piece.stored_bytes, DecodedBytes(task, piece)) <=
-                        most_bytes;
+    // Without a byte there is nothing that a window could hold.
+    return known && piece.stored_bytes > 0 &&
+           std::max(piece.stored_bytes, DecodedBytes(task, piece)) <=
+               most_bytes;
   }
 };
 

@@ -36,6 +36,16 @@ Result<StorageRead> Do(const ByteSource& source, const ReadTask& task) {
 
 }  // namespace
 
+const ByteSource& ReadExecutor::OfCall(const ByteSource& source) {
+  const auto known = of_call_.find(&source.adapter());
+  if (known != of_call_.end()) return known->second;
+  const auto* adapter = dynamic_cast<const AdapterPerCall*>(&source.adapter());
+  if (adapter == nullptr) return source;
+  return of_call_
+      .emplace(adapter, ByteSource(adapter->ForCall(), source.start()))
+      .first->second;
+}
+
 Result<DeviceLoader*> ReadExecutor::LoaderOf(Device device) {
   return Status::Unavailable("reading into " + Name(device) +
                              ": a Reader alone reads into host memory; give it "

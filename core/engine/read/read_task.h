@@ -5,8 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
 
+#include "caisson/adapter.h"
 #include "caisson/dtype.h"
 #include "caisson/memory.h"
 #include "caisson/status.h"
@@ -47,6 +50,14 @@ enum class OnError : uint8_t {
   kGoOn,
 };
 
+// One that keeps account of what a call reads through it.
+class AdapterPerCall : public ReadAdapter {
+ public:
+  // The same for one more call. This must outlive it.
+  virtual std::shared_ptr<const ReadAdapter> ForCall() const = 0;
+};
+
+// Reads for one call.
 class ReadExecutor {
  public:
   // Says that several calls of Run() will follow, whose storages have `bytes`
@@ -64,8 +75,15 @@ class ReadExecutor {
   // device that is not there.
   virtual Result<DeviceLoader*> LoaderOf(Device device);
 
+  // `source` as this call reads it, which must outlive this.
+  const ByteSource& OfCall(const ByteSource& source);
+
  protected:
   ~ReadExecutor() = default;
+
+ private:
+  // Those that keep account, by what they were made from.
+  std::map<const ReadAdapter*, ByteSource> of_call_;
 };
 
 // One by one, on the calling thread.

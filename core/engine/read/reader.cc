@@ -13,7 +13,7 @@
 #include "core/base/state_steps.h"
 #include "core/base/status_macros.h"
 #include "core/engine/codec/compression_choice.h"
-#include "core/engine/read/dcp_file.h"
+#include "core/engine/dcp/checkpoint_file.h"
 #include "core/engine/read/open_file.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/engine/read/run_across.h"
@@ -172,6 +172,8 @@ Result<const TensorInfo*> Reader::Find(std::string_view name) const {
 }
 
 bool IsDistributedCheckpoint(const std::string& path) { return IsDcp(path); }
+
+bool IsCheckpointShard(const std::string& path) { return IsDcpShard(path); }
 
 bool IsLoadable(const Global& global) {
   return torch::ClassifyGlobal(global) != pickle::Trust::kUnknown;

@@ -104,8 +104,9 @@ class AcrossRun {
     std::vector<ReadTask> tasks;
     tasks.reserve(parts.size());
     for (const Part& part : parts) tasks.push_back(part.task);
-    const Status ran = reads_.Run(source == 0 ? first_ : others_[source - 1],
-                                  tasks, on_error_);
+    const Status ran =
+        reads_.Run(reads_.OfCall(source == 0 ? first_ : others_[source - 1]),
+                   tasks, on_error_);
     for (size_t i = 0; i < parts.size(); ++i) {
       ReadTask& whole = tasks_[parts[i].of];
       if (whole.status.ok()) whole.status = tasks[i].status;

@@ -11,7 +11,7 @@
 
 #include "caisson/reader.h"
 #include "core/base/status_macros.h"
-#include "core/engine/read/dcp_file.h"
+#include "core/engine/dcp/checkpoint_file.h"
 #include "core/engine/read/read_task.h"
 #include "core/engine/read/reader_impl.h"
 #include "core/formats/signature.h"

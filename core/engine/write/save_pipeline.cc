@@ -345,7 +345,10 @@ class SavePipeline {
       stages_.copy += place.seconds;
       Fail(place.status);
     }
-    for (const PlaceFills& run : window.encoded) Fail(run.status);
+    for (const PlaceFills& run : window.encoded) {
+      stages_.copy += run.seconds;
+      Fail(run.status);
+    }
   }
 
   void NoteWritten(const Arrival& arrival) {

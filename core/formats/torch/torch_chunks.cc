@@ -75,6 +75,9 @@ Status PlaceDeflated(const zip::Entry& entry, uint64_t chunk_bytes,
   for (size_t i = 0; i < count; ++i) {
     const ChunkFacts& chunk = deflated.chunks[i];
     const uint64_t chunk_size = std::min(chunk_bytes, bytes - at);
+    if (chunk.stored_bytes == 0) {
+      return Status::Corrupt("chunk " + std::to_string(i) + " is empty");
+    }
     Piece piece;
     piece.offset = offset;
     piece.stored_bytes = chunk.stored_bytes;

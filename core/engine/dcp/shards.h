@@ -7,19 +7,24 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "caisson/reader.h"
 #include "caisson/status.h"
-#include "core/engine/read/chunked_tensors.h"
+#include "core/engine/dcp/chunked_tensors.h"
 #include "core/engine/read/open_file.h"
 #include "core/formats/dcp/checkpoint.h"
 #include "core/formats/layout.h"
 
 namespace caisson {
+
+// Metadata may name this many times the bytes that a file has.
+inline constexpr uint64_t kMostTimesNamed = 4;
 
 class DcpShards {
  public:
@@ -38,7 +43,8 @@ class DcpShards {
   // The value that is stored there, as a layout: its state, and the storages
   // of the tensors in it.
   //
-  // Errors: the same; kUnsupported for one that is far larger than its bytes.
+  // Errors: the same; kUnsupported for one that is far larger than its bytes;
+  // kCorrupt once the values together are, of all that were asked for.
   Result<Layout> Value(const std::string& fqn, const dcp::Place& place);
 
   // Adds what is no file of its own; returns its number among the sources.
@@ -59,6 +65,7 @@ class DcpShards {
   Result<Layout> OpenArchive(std::shared_ptr<const ReadAdapter> adapter,
                              uint32_t source, uint64_t base);
   Status Charge(uint32_t source, uint64_t bytes);
+  Status ChargeDecoded(uint64_t bytes);
 
   const DcpPath& at_;
   OpenedFile& opened_;
@@ -69,6 +76,11 @@ class DcpShards {
   // Parallel to the shards: who reads them, and how much of them was named.
   std::vector<std::shared_ptr<const ReadAdapter>> adapters_;
   std::vector<uint64_t> named_bytes_;
+
+  // Sources that were decoded and kept, by file and record; 0: was not kept.
+  std::map<std::pair<std::string, std::string>, uint32_t> decoded_;
+  uint64_t decoded_bytes_ = 0;  // of all values that were asked for
+  uint64_t file_bytes_ = 0;     // of all files
 };
 
 }  // namespace caisson

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/dcp_shards.h"
+#include "core/engine/dcp/shards.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,8 +7,8 @@
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
 #include "core/device/buffer.h"
-#include "core/engine/read/dcp_file.h"
-#include "core/engine/read/part_adapter.h"
+#include "core/engine/dcp/checkpoint_file.h"
+#include "core/engine/dcp/part_adapter.h"
 #include "core/engine/read/storage_crc.h"
 #include "core/engine/read/storage_io.h"
 
@@ -19,6 +19,10 @@ namespace {
 // opened: more than this must not be more than so many times what is stored.
 constexpr uint64_t kMostDecoded = uint64_t{64} << 20;
 constexpr uint64_t kMostRatio = 64;
+
+// Of all values of a checkpoint: its files may be decoded to so many times
+// their size, and kMostDecoded more.
+constexpr uint64_t kMostRatioOfAll = 16;
 
 }  // namespace
 
@@ -57,6 +61,9 @@ Result<Layout> DcpShards::Value(const std::string& fqn,
                                " bytes, compressed to " +
                                std::to_string(StoredBytesOf(storage)));
   }
+  CAISSON_RETURN_IF_ERROR(ChargeDecoded(storage.bytes));
+  uint32_t& known = decoded_[{place.file, *place.record}];
+  if (known != 0) return OpenArchive(adapters_[known - 1], known, 0);
   CAISSON_ASSIGN_OR_RETURN(Buffer buffer, Buffer::Allocate(storage.bytes));
   CAISSON_RETURN_IF_ERROR(
       ReadStorage(file, storage, 0, buffer.bytes(), CrcCheck::kOn).status());
@@ -66,7 +73,7 @@ Result<Layout> DcpShards::Value(const std::string& fqn,
   const auto source = static_cast<uint32_t>(opened_.shards.size() + 1);
   CAISSON_ASSIGN_OR_RETURN(Layout value, OpenArchive(adapter, source, 0));
   // Kept for the tensors in it.
-  if (!value.storages.empty()) AddSource(std::move(adapter));
+  if (!value.storages.empty()) known = AddSource(std::move(adapter));
   return value;
 }
 
@@ -88,6 +95,8 @@ Result<uint32_t> DcpShards::SourceOf(const std::string& file) {
     return adapter.error().WithContext(at_.metadata + ": a shard");
   }
   const uint32_t source = AddSource(*std::move(adapter));
+  file_bytes_ =
+      CheckedAdd(file_bytes_, adapters_.back()->size()).value_or(UINT64_MAX);
   files_.emplace(file, source);
   return source;
 }
@@ -186,13 +195,25 @@ Result<Layout> DcpShards::OpenArchive(
 // Metadata that names the same bytes again and again would fill the memory with
 // what is in them.
 Status DcpShards::Charge(uint32_t source, uint64_t bytes) {
-  constexpr uint64_t kTimes = 4;
   const ByteSource& file = opened_.shards[source - 1];
   uint64_t& named = named_bytes_[source - 1];
   named = CheckedAdd(named, bytes).value_or(UINT64_MAX);
-  if (named / kTimes <= file.size()) return Status::Ok();
+  if (named / kMostTimesNamed <= file.size()) return Status::Ok();
   return Status::Corrupt(file.name() +
                          ": the metadata names more than it holds");
+}
+
+// Records that are small as they are stored would fill it as well. One that is
+// named again is parsed again, which takes as much.
+Status DcpShards::ChargeDecoded(uint64_t bytes) {
+  decoded_bytes_ = CheckedAdd(decoded_bytes_, bytes).value_or(UINT64_MAX);
+  if (decoded_bytes_ <= kMostDecoded ||
+      (decoded_bytes_ - kMostDecoded) / kMostRatioOfAll <= file_bytes_) {
+    return Status::Ok();
+  }
+  return Status::Corrupt(
+      at_.metadata + ": values of " + std::to_string(decoded_bytes_) +
+      " bytes when decoded, from files of " + std::to_string(file_bytes_));
 }
 
 }  // namespace caisson

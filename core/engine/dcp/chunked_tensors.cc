@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/chunked_tensors.h"
+#include "core/engine/dcp/chunked_tensors.h"
 
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <unordered_map>
 
 #include "core/base/checked_math.h"
 #include "core/base/endian.h"
 #include "core/base/status_macros.h"
+#include "core/engine/dcp/run_crc.h"
 #include "core/engine/read/record_chunks.h"
 #include "core/engine/read/storage_io.h"
 
@@ -41,6 +43,30 @@ bool HasCrc(const StorageLayout& storage) {
 
 }  // namespace
 
+// What one call reads. A CRC of chunks that others had a part in would not be
+// of the bytes that this call gives.
+class ChunkedTensors::Call final : public ReadAdapter {
+ public:
+  explicit Call(const ChunkedTensors& tensors) : tensors_(tensors) {}
+
+  const std::string& name() const override { return tensors_.name(); }
+  uint64_t size() const override { return tensors_.size(); }
+  Result<size_t> Read(uint64_t offset,
+                      std::span<std::byte> dst) const override {
+    return tensors_.ReadFor(this, offset, dst);
+  }
+
+  RunCrc& CrcOf(const Chunk& chunk) const {
+    const std::lock_guard lock(lock_);
+    return crcs_.try_emplace(&chunk, chunk.stored.storage.bytes).first->second;
+  }
+
+ private:
+  const ChunkedTensors& tensors_;
+  mutable std::mutex lock_;
+  mutable std::unordered_map<const Chunk*, RunCrc> crcs_;
+};
+
 bool IsDense(const StoredChunk& chunk) {
   return chunk.view.offset == 0 && chunk.view.contiguous() &&
          chunk.view.spec.bytes() == chunk.storage.bytes;
@@ -62,13 +88,10 @@ Result<uint64_t> ChunkedTensors::Add(DType dtype,
   for (Block& block : blocks) {
     const bool in_runs =
         IsDense(block.stored) && !HasLongPieces(block.stored.storage);
-    std::unique_ptr<RunCrc> crc;
-    if (in_runs && HasCrc(block.stored.storage)) {
-      crc = std::make_unique<RunCrc>(block.stored.storage.bytes);
-    }
+    const bool has_crc = in_runs && HasCrc(block.stored.storage);
     dcp::ChunkRows rows(shape, block.offsets, block.sizes);
     tensor.chunks.push_back(
-        {std::move(block.stored), in_runs, std::move(rows), std::move(crc)});
+        {std::move(block.stored), in_runs, std::move(rows), has_crc});
   }
   tensors_.push_back(std::move(tensor));
   size_ = *end;
@@ -77,6 +100,15 @@ Result<uint64_t> ChunkedTensors::Add(DType dtype,
 
 Result<size_t> ChunkedTensors::Read(uint64_t offset,
                                     std::span<std::byte> dst) const {
+  return ReadFor(nullptr, offset, dst);
+}
+
+std::shared_ptr<const ReadAdapter> ChunkedTensors::ForCall() const {
+  return std::make_shared<Call>(*this);
+}
+
+Result<size_t> ChunkedTensors::ReadFor(const Call* call, uint64_t offset,
+                                       std::span<std::byte> dst) const {
   if (offset >= size_) return size_t{0};
   dst = dst.first(std::min<uint64_t>(dst.size(), size_ - offset));
   const uint64_t end = offset + dst.size();
@@ -90,7 +122,7 @@ Result<size_t> ChunkedTensors::Read(uint64_t offset,
     // Between tensors there is nothing.
     std::ranges::fill(dst.subspan(filled - offset, from - filled),
                       std::byte{0});
-    CAISSON_RETURN_IF_ERROR(ReadTensor(*it, from - it->begin,
+    CAISSON_RETURN_IF_ERROR(ReadTensor(call, *it, from - it->begin,
                                        dst.subspan(from - offset, to - from)));
     filled = to;
   }
@@ -98,17 +130,18 @@ Result<size_t> ChunkedTensors::Read(uint64_t offset,
   return dst.size();
 }
 
-Status ChunkedTensors::ReadTensor(const Tensor& tensor, uint64_t offset,
+Status ChunkedTensors::ReadTensor(const Call* call, const Tensor& tensor,
+                                  uint64_t offset,
                                   std::span<std::byte> dst) const {
   for (const Chunk& chunk : tensor.chunks) {
-    CAISSON_RETURN_IF_ERROR(ReadRows(tensor, chunk, offset, dst));
+    CAISSON_RETURN_IF_ERROR(ReadRows(call, tensor, chunk, offset, dst));
   }
   return Status::Ok();
 }
 
 // What `chunk` has of the tensor's bytes [offset, offset + dst.size()).
-Status ChunkedTensors::ReadRows(const Tensor& tensor, const Chunk& chunk,
-                                uint64_t offset,
+Status ChunkedTensors::ReadRows(const Call* call, const Tensor& tensor,
+                                const Chunk& chunk, uint64_t offset,
                                 std::span<std::byte> dst) const {
   const uint64_t row_bytes = chunk.rows.elems() * tensor.width;
   const uint64_t end = offset + dst.size();
@@ -130,10 +163,10 @@ Status ChunkedTensors::ReadRows(const Tensor& tensor, const Chunk& chunk,
       (stop - 1) * row_bytes + std::min(row_bytes, end - start(stop - 1));
   if (stop - first == 1) {
     const uint64_t at = start(first) + skip - offset;
-    return ReadChunk(chunk, from, dst.subspan(at, to - from));
+    return ReadChunk(call, chunk, from, dst.subspan(at, to - from));
   }
   CAISSON_ASSIGN_OR_RETURN(const Buffer rows, Buffer::Allocate(to - from));
-  CAISSON_RETURN_IF_ERROR(ReadChunk(chunk, from, rows.bytes()));
+  CAISSON_RETURN_IF_ERROR(ReadChunk(call, chunk, from, rows.bytes()));
   uint64_t taken = 0;
   for (uint64_t row = first; row < stop; ++row) {
     const uint64_t begin = std::max(offset, start(row));
@@ -145,7 +178,8 @@ Status ChunkedTensors::ReadRows(const Tensor& tensor, const Chunk& chunk,
 }
 
 // The bytes [offset, offset + dst.size()) of the chunk, row-major.
-Status ChunkedTensors::ReadChunk(const Chunk& chunk, uint64_t offset,
+Status ChunkedTensors::ReadChunk(const Call* call, const Chunk& chunk,
+                                 uint64_t offset,
                                  std::span<std::byte> dst) const {
   if (!chunk.in_runs) {
     CAISSON_ASSIGN_OR_RETURN(const auto whole, Gathered(chunk));
@@ -157,8 +191,8 @@ Status ChunkedTensors::ReadChunk(const Chunk& chunk, uint64_t offset,
   CAISSON_ASSIGN_OR_RETURN(
       const StorageRead read,
       ReadStorage(file, storage, offset, dst, CrcCheck::kOn));
-  if (chunk.crc == nullptr || read.checked) return Status::Ok();
-  const auto crc = chunk.crc->Add(offset, dst);
+  if (call == nullptr || !chunk.has_crc || read.checked) return Status::Ok();
+  const auto crc = call->CrcOf(chunk).Add(offset, dst);
   if (!crc) return Status::Ok();
   return CompareCrc(file, storage.pieces.front(), *crc, PieceName(storage, 0));
 }

@@ -5,8 +5,8 @@
 // rows follow each other where it is stored, so that a window of the tensor
 // takes one read of each chunk that has a part of it.
 //
-// Chunks that are compressed check themselves. Of others the CRC is taken of
-// what is read, and compared once all bytes of the chunk were.
+// Chunks that are compressed check themselves. Of others a call takes the CRC
+// of what it reads, and compares it once it read all bytes of the chunk.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 #include "caisson/status.h"
 #include "core/base/byte_source.h"
 #include "core/device/buffer.h"
-#include "core/engine/read/run_crc.h"
+#include "core/engine/read/read_task.h"
 #include "core/formats/dcp/chunk_rows.h"
 #include "core/formats/layout.h"
 
@@ -37,7 +37,7 @@ struct StoredChunk {
 bool IsDense(const StoredChunk& chunk);
 
 // Filled by one thread, then read by any number.
-class ChunkedTensors final : public ReadAdapter {
+class ChunkedTensors final : public AdapterPerCall {
  public:
   explicit ChunkedTensors(std::string name) : name_(std::move(name)) {}
 
@@ -65,12 +65,16 @@ class ChunkedTensors final : public ReadAdapter {
   // Errors: those of the chunks' files, which they name.
   Result<size_t> Read(uint64_t offset, std::span<std::byte> dst) const override;
 
+  // The same, which compares CRCs, of what is read through it alone.
+  std::shared_ptr<const ReadAdapter> ForCall() const override;
+
  private:
+  class Call;
   struct Chunk {
     StoredChunk stored;
     bool in_runs;  // any bytes of it can be read alone
     dcp::ChunkRows rows;
-    std::unique_ptr<RunCrc> crc;  // null: nothing to compare, or by itself
+    bool has_crc;  // to compare; false if there is none or it checks itself
   };
   struct Tensor {
     uint64_t begin;
@@ -79,11 +83,14 @@ class ChunkedTensors final : public ReadAdapter {
     std::vector<Chunk> chunks;
   };
 
-  Status ReadTensor(const Tensor& tensor, uint64_t offset,
+  // `call`, here and below: whose CRCs are taken; null for nobody's.
+  Result<size_t> ReadFor(const Call* call, uint64_t offset,
+                         std::span<std::byte> dst) const;
+  Status ReadTensor(const Call* call, const Tensor& tensor, uint64_t offset,
                     std::span<std::byte> dst) const;
-  Status ReadRows(const Tensor& tensor, const Chunk& chunk, uint64_t offset,
-                  std::span<std::byte> dst) const;
-  Status ReadChunk(const Chunk& chunk, uint64_t offset,
+  Status ReadRows(const Call* call, const Tensor& tensor, const Chunk& chunk,
+                  uint64_t offset, std::span<std::byte> dst) const;
+  Status ReadChunk(const Call* call, const Chunk& chunk, uint64_t offset,
                    std::span<std::byte> dst) const;
   Result<std::shared_ptr<const Buffer>> Gathered(const Chunk& chunk) const;
   const ByteSource& FileOf(const Chunk& chunk) const;

@@ -17,8 +17,9 @@ class RunCrc {
   explicit RunCrc(uint64_t bytes) : bytes_(bytes) {}
 
   // Takes the run of the record at `offset`, of which what was taken before
-  // does not count again. The CRC of the whole record when its last byte was
-  // taken, after which it begins anew; else none.
+  // does not count again: who gives the bytes away keeps one for each call. The
+  // CRC of the whole record when its last byte was taken, after which it begins
+  // anew; else none.
   //
   // Thread safety: any number of threads.
   std::optional<uint32_t> Add(uint64_t offset, std::span<const std::byte> run);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/dcp_file.h"
+#include "core/engine/dcp/checkpoint_file.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -11,7 +13,10 @@
 #include "core/engine/read/piece_io.h"
 #include "core/formats/dcp/manifest.h"
 #include "core/formats/dcp/metadata.h"
+#include "core/formats/safetensors/shard_index.h"
 #include "core/formats/torch/torch_archive.h"
+#include "core/io/file.h"
+#include "core/io/open_files.h"
 
 namespace caisson {
 namespace {
@@ -23,6 +28,9 @@ constexpr uint64_t kMostBytes = uint64_t{512} << 20;
 
 // Of a .metadata that is an archive: torch.save deflates nothing.
 constexpr uint64_t kMostRatio = 64;
+
+// What an archive begins with.
+constexpr std::string_view kZip = "PK\x03\x04";
 
 bool IsFile(const fs::path& path) {
   std::error_code error;
@@ -85,6 +93,34 @@ std::string MetadataIn(const fs::path& folder) {
   return "";
 }
 
+// Whether that may be stock's metadata: an archive, or a pickle that begins
+// with a class of it.
+bool LooksLikeMetadata(const fs::path& path) {
+  const auto file = File::OpenForRead(path.string());
+  if (!file) return false;
+  std::array<std::byte, 4096> head;
+  const auto read = file->ReadUpTo(0, head);
+  if (!read) return false;
+  const std::string_view text(reinterpret_cast<const char*>(head.data()),
+                              *read);
+  return text.starts_with(kZip) ||
+         text.find("torch.distributed.checkpoint") != std::string_view::npos;
+}
+
+bool HasSafetensors(const fs::path& folder) {
+  std::error_code error;
+  fs::directory_iterator it(folder, error);
+  for (const fs::directory_iterator end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (name.ends_with(".safetensors") ||
+        name.ends_with(safetensors::kIndexSuffix)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool IsMetadata(const fs::path& path) {
   return path.filename() == dcp::kManifestName ||
          path.filename() == dcp::kMetadataName;
@@ -128,9 +164,19 @@ bool IsDcp(const std::string& path) {
   if (!fs::is_directory(path, error)) {
     return IsMetadata(path) && IsFile(path);
   }
-  if (!MetadataIn(path).empty()) return true;
+  // Where there is something else to open, a file of that name may be anything.
+  const std::string metadata = MetadataIn(path);
+  if (!metadata.empty() &&
+      (fs::path(metadata).filename() == dcp::kManifestName ||
+       LooksLikeMetadata(metadata) || !HasSafetensors(path))) {
+    return true;
+  }
   const Leftovers left = LeftIn(path);
   return left.shards || left.of_one_rank;
+}
+
+bool IsDcpShard(const std::string& path) {
+  return IsShard(fs::path(path).filename().string());
 }
 
 Result<DcpPath> FindDcp(const std::string& path) {
@@ -155,7 +201,6 @@ Result<dcp::Checkpoint> ReadCheckpoint(const DcpPath& at,
                                        const ByteSource& metadata) {
   CAISSON_ASSIGN_OR_RETURN(std::vector<std::byte> bytes, ReadAll(metadata));
   const bool ours = fs::path(at.metadata).filename() == dcp::kManifestName;
-  constexpr std::string_view kZip = "PK\x03\x04";
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                               bytes.size());
   if (!ours && text.starts_with(kZip)) {
@@ -165,6 +210,15 @@ Result<dcp::Checkpoint> ReadCheckpoint(const DcpPath& at,
       ours ? dcp::ParseManifest(bytes) : dcp::ParseMetadata(bytes);
   if (!checkpoint) return checkpoint.error().WithContext(at.metadata);
   return checkpoint;
+}
+
+void AllowShards(const dcp::Checkpoint& checkpoint) {
+  std::set<std::string_view> files;
+  for (const dcp::Item& item : checkpoint.items) {
+    if (!item.is_tensor) files.insert(item.place.file);
+    for (const dcp::Chunk& chunk : item.chunks) files.insert(chunk.place.file);
+  }
+  AllowOpenFiles(2 * uint64_t{files.size()});
 }
 
 Result<std::string> ShardPath(const DcpPath& at, const std::string& file) {

@@ -24,6 +24,9 @@ namespace caisson {
 // or the file that tells what is in one.
 bool IsDcp(const std::string& path);
 
+// Whether `path` has the name of a shard, ours or stock's.
+bool IsDcpShard(const std::string& path);
+
 // Where the checkpoint at `path` is.
 //
 // REQUIRES: IsDcp(path).
@@ -37,6 +40,9 @@ Result<DcpPath> FindDcp(const std::string& path);
 Result<dcp::Checkpoint> ReadCheckpoint(const DcpPath& at,
                                        const ByteSource& metadata);
 
+// Before all shards are opened, which stay open, with two descriptors each.
+void AllowShards(const dcp::Checkpoint& checkpoint);
+
 // The path of a shard.
 //
 // Errors: kCorrupt for a link, which may lead out of the folder.
@@ -46,11 +52,13 @@ Result<std::string> ShardPath(const DcpPath& at, const std::string& file);
 Result<OpenedFile> OpenDcp(const DcpPath& at, const ReaderOptions& options,
                            const OpenAdapter& open);
 
-// Checks every record of every shard that the metadata names, and then that
-// the metadata and the shards tell the same. `held` gets the files, which
-// outlive `reads`.
+// Checks every record of every archive that the metadata names, and then that
+// the metadata and the shards tell the same. What is wrong with a shard, or
+// with what the metadata says, is the report's damage. `held` gets the files,
+// which outlive `reads`.
 //
-// Errors: kIo, kOutOfMemory; all else is the report's damage.
+// Errors: those of ReadCheckpoint() but kCorrupt; of reading, kIo,
+// kOutOfMemory and kCancelled.
 Result<VerifyReport> VerifyDcp(
     const DcpPath& at, const OpenAdapter& open, ReadExecutor& reads,
     std::vector<std::shared_ptr<const ReadAdapter>>* held);

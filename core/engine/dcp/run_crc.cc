@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/engine/read/run_crc.h"
+#include "core/engine/dcp/run_crc.h"
 
 #include <algorithm>
 #include <iterator>

@@ -11,9 +11,9 @@
 #include "core/base/endian.h"
 #include "core/base/identity_map.h"
 #include "core/base/status_macros.h"
-#include "core/engine/read/chunked_tensors.h"
-#include "core/engine/read/dcp_file.h"
-#include "core/engine/read/dcp_shards.h"
+#include "core/engine/dcp/checkpoint_file.h"
+#include "core/engine/dcp/chunked_tensors.h"
+#include "core/engine/dcp/shards.h"
 #include "core/formats/dcp/chunk_rows.h"
 #include "core/formats/dcp/nested_state.h"
 
@@ -219,6 +219,7 @@ Result<OpenedFile> OpenDcp(const DcpPath& at, const ReaderOptions& options,
   OpenedFile opened{ByteSource(std::move(adapter)), {}, {}, {}, at};
   CAISSON_ASSIGN_OR_RETURN(const dcp::Checkpoint checkpoint,
                            ReadCheckpoint(at, opened.source));
+  AllowShards(checkpoint);
   CAISSON_RETURN_IF_ERROR(Assembler(at, opened, options, open).Run(checkpoint));
   return opened;
 }
