@@ -5,14 +5,9 @@
 #include <cstring>
 
 #include "core/base/status_macros.h"
+#include "core/device/buffer.h"
 
 namespace caisson::bench {
-
-PlaneContest::~PlaneContest() {
-  if (!facts_.empty()) {
-    static_cast<void>(runtime_.Unpin(src_.region().device, facts_.data()));
-  }
-}
 
 Status PlaneContest::Prepare(const PlaneSet& set, size_t bytes) {
   const Device device = clock_.stream().device;
@@ -24,12 +19,10 @@ Status PlaneContest::Prepare(const PlaneSet& set, size_t bytes) {
     CAISSON_ASSIGN_OR_RETURN(
         *buffer, DeviceBuffer::Allocate(runtime_, device, count * chunk));
   }
-  const size_t page = PageBytes();
-  const size_t facts = count * (sizeof(PlaneChunk) + sizeof(PlaneFault));
-  CAISSON_ASSIGN_OR_RETURN(Buffer memory,
-                           Buffer::Allocate((facts + page - 1) / page * page));
-  CAISSON_RETURN_IF_ERROR(runtime_.Pin(device, memory.bytes()));
-  facts_ = std::move(memory);
+  CAISSON_ASSIGN_OR_RETURN(
+      facts_,
+      PinnedPages::Allocate(runtime_, device,
+                            count * (sizeof(PlaneChunk) + sizeof(PlaneFault))));
   auto* const chunks = reinterpret_cast<PlaneChunk*>(facts_.data());
   auto* const faults = reinterpret_cast<PlaneFault*>(chunks + count);
   for (size_t i = 0; i < count; ++i) {

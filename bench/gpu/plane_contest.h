@@ -12,9 +12,9 @@
 #include "bench/gpu/gpu_clock.h"
 #include "bench/plane_sets.h"
 #include "caisson/status.h"
-#include "core/device/buffer.h"
 #include "core/device/device_handles.h"
 #include "core/device/device_runtime.h"
+#include "core/engine/device/pinned_pages.h"
 #include "kernels/kernel_table.h"
 
 namespace caisson::bench {
@@ -26,7 +26,6 @@ class PlaneContest {
                const GpuClock& clock)
       : runtime_(runtime), kernels_(kernels), clock_(clock) {}
 
-  ~PlaneContest();
   PlaneContest(const PlaneContest&) = delete;
   PlaneContest& operator=(const PlaneContest&) = delete;
 
@@ -49,7 +48,7 @@ class PlaneContest {
   DeviceBuffer coded_;
   DeviceBuffer back_;
   DeviceBuffer scratch_;
-  Buffer facts_;  // pinned: the chunks, then the faults
+  PinnedPages facts_;  // the chunks, then the faults
   std::vector<PlaneEncodeJob> encode_;
   std::vector<PlaneDecodeJob> decode_;
 };

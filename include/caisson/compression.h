@@ -30,9 +30,8 @@ enum class CompressMode : uint8_t {
   kDeflate,
   kPlane,
   // What is fastest for each storage: by a sample of it, and by the rates of
-  // the codecs and of the disk, which are measured. On a device, which encodes
-  // faster than its link takes bytes: floats by the plane codec, the rest as
-  // it is.
+  // the codecs and of the disk, which are measured. On a device, where neither
+  // is: floats by the plane codec, the rest as it is.
   kAuto,
 };
 

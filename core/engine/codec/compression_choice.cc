@@ -116,8 +116,8 @@ Result<Encoding> CompressionChooser::Find(const Storage& storage, DType dtype,
       break;
   }
   if (here) return Fastest(storage, dtype, ratio);
-  // A device encodes faster than any link takes bytes away, and floats always
-  // get smaller: their exponents have few likely values.
+  // The link carries less of what a device encodes, and floats always get
+  // smaller: their exponents have few likely values.
   ++device_storages_;
   *ratio = 0;
   return IsFloat(PlaneTypeOf(dtype)) &&

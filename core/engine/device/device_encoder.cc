@@ -127,7 +127,6 @@ Status DeviceEncoder::Start() {
 Status DeviceEncoder::Launch(Batch& batch) {
   batch.jobs.clear();
   batch.taken = 0;
-  batch.known = false;
   auto* const facts = reinterpret_cast<PlaneChunk*>(batch.facts.data());
   size_t used = 0;
   while (!pieces_.empty() && batch.jobs.size() < most_chunks_) {
@@ -161,9 +160,8 @@ Result<DeviceEncoder::Chunk> DeviceEncoder::Next() {
     CAISSON_RETURN_IF_ERROR(Start());
   }
   Batch& batch = *begun_.front().batch;
-  if (!batch.known) {
+  if (batch.taken == 0) {
     CAISSON_RETURN_IF_ERROR(runtime_.Synchronize(batch.done.get()));
-    batch.known = true;
   }
   const PlaneEncodeJob& job = batch.jobs[batch.taken++];
   Chunk chunk;

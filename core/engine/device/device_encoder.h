@@ -29,8 +29,8 @@ namespace caisson {
 
 class DeviceEncoder {
  public:
-  // What one batch has at the most, once encoded and in chunks: enough to keep
-  // all of an H200's multiprocessors at work. A device is asked for the memory
+  // What one batch has at the most, once encoded and in chunks: more of them
+  // than a device has multiprocessors. A device is asked for the memory
   // of two batches, and for 256 KiB of scratch for each chunk of one: 256 MiB
   // in all, for small saves less.
   static constexpr size_t kBatchBytes = size_t{64} << 20;
@@ -84,8 +84,7 @@ class DeviceEncoder {
     PinnedPages facts;  // a PlaneChunk for each job
     OwnedEvent done;
     std::vector<PlaneEncodeJob> jobs;
-    size_t taken = 0;
-    bool known = false;  // the device has done it
+    size_t taken = 0;  // of jobs; from the first on, the device has done all
   };
 
   DeviceEncoder(DeviceRuntime& runtime, const KernelTable& kernels)
