@@ -38,6 +38,12 @@ void AddAll(DcpFiles& files) {
   files.Add("s", DType::kFloat32, {}, {}, 1, 8);
 }
 
+void Write(const State& state, const std::string& path) {
+  WriteOptions options;
+  options.sync = false;
+  EXPECT_THAT(Writer(options).Write(state, path).status(), IsOk());
+}
+
 void ExpectLoaded(const DcpFiles& files, const Result<State>& loaded) {
   ASSERT_THAT(loaded.status(), IsOk());
   EXPECT_EQ(loaded->root.As<Dict>()->size(), files.expected().size());
@@ -354,10 +360,7 @@ TEST(DcpDamage, IsAPartThatIsNoArchive) {
   const ScratchDirectory scratch;
   State state;
   state["t"] = RandomTensor(DType::kFloat32, {1000}, 1);
-  WriteOptions options;
-  options.sync = false;
-  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
-              IsOk());
+  Write(state, scratch / "x.safetensors");
   const std::string other = Content(scratch / "x.safetensors");
   Put(scratch / "__0_0.distcp", other);
   PutStock(scratch.path(), {0}, static_cast<int64_t>(other.size()));
@@ -439,9 +442,7 @@ std::string ZerosArchive() {
   State state;
   state["z"] =
       DenseTensor(DType::kUInt8, {int64_t{8} << 20}, zeros->data(), zeros);
-  WriteOptions options;
-  options.sync = false;
-  EXPECT_THAT(Writer(options).Write(state, scratch / "z.pt").status(), IsOk());
+  Write(state, scratch / "z.pt");
   return Content(scratch / "z.pt");
 }
 
@@ -528,10 +529,7 @@ TEST(DcpFolder, OfSafetensorsMayHaveAnotherFileOfThatName) {
   const ScratchDirectory scratch;
   State state;
   state["t"] = RandomTensor(DType::kFloat32, {10}, 1);
-  WriteOptions options;
-  options.sync = false;
-  ASSERT_THAT(Writer(options).Write(state, scratch / "x.safetensors").status(),
-              IsOk());
+  Write(state, scratch / "x.safetensors");
   Put(scratch / ".metadata", "{}");
   const auto reader = Reader::Open(scratch.path());
   ASSERT_THAT(reader.status(), IsOk());
