@@ -97,6 +97,21 @@ def save_async(obj: Any, path: Any, *, compress: Optional[str] = None,
 _PLAIN = {("builtins", "frozenset"), ("builtins", "bytes")}
 
 
+def unsafe(file: Any) -> list:
+    """What a file names that torch.load(weights_only=True) refuses, and that is
+    not safe: "module.name"."""
+    return [f"{module}.{name}" for module, name in file.unknown()
+            if (module, name) not in _PLAIN]
+
+
+def check_loadable(file: Any) -> None:
+    for name in unsafe(file):
+        raise UnsupportedError(
+            f"{file.path}: uses {name}, which is not among what "
+            "torch.load(weights_only=True) accepts"
+        )
+
+
 def load(path: Any, *, device: Any = None, names: Any = None,
          verify: bool = True, mmap: bool = False, cast: Any = None,
          framework: Optional[str] = None, progress: Any = None) -> Any:
@@ -107,12 +122,7 @@ def load(path: Any, *, device: Any = None, names: Any = None,
     "numpy"."""
     library = _options.library_for(framework)
     file = _caisson.File.open(_options.path_of(path))
-    for module, name in file.unknown():
-        if (module, name) not in _PLAIN:
-            raise UnsupportedError(
-                f"{file.path}: uses {module}.{name}, which is not among what "
-                "torch.load(weights_only=True) accepts"
-            )
+    check_loadable(file)
     return _caisson.load(
         _engine.current(), file, _options.names(names), _options.casts(cast),
         verify, mmap, library, None if device is None else str(device),

@@ -14,16 +14,13 @@ from torch.distributed.checkpoint.planner import LoadItemType, LoadPlan
 from torch.distributed.checkpoint.storage import StorageReader
 from torch.futures import Future
 
-from caisson import _caisson, _engine
+from caisson import _api, _caisson, _engine
 from caisson.dcp import _manifest, _stock
 from caisson.errors import (
     CorruptError,
     InvalidArgumentError,
     UnsupportedError,
 )
-
-# Safe values that torch.load(weights_only=True) refuses.
-_PLAIN = {("builtins", "frozenset"), ("builtins", "bytes")}
 
 
 class CaissonReader(StorageReader):
@@ -196,12 +193,11 @@ class CaissonReader(StorageReader):
         if self._allow_pickle:
             return
         file = _caisson.File.open_bytes(value)
-        for module, name in file.unknown():
-            if (module, name) not in _PLAIN:
-                raise UnsupportedError(
-                    f"{path}: '{item.storage_index.fqn}' uses {module}.{name}, "
-                    "which loading would run; allow_pickle=True lets it"
-                )
+        for name in _api.unsafe(file):
+            raise UnsupportedError(
+                f"{path}: '{item.storage_index.fqn}' uses {name}, which "
+                "loading would run; allow_pickle=True lets it"
+            )
 
     @classmethod
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
