@@ -47,12 +47,13 @@ auto Engine::Impl::WithReads(const ByteSource& source,
   const Result<Machinery> machinery = MachineryFor(Priority::kNormal);
   if (!machinery) return machinery.error();
   ReadRoutes routes(options_.direct);
-  const ReadRoute& route = routes.Of(source);
+  const ReadRoute& first = routes.Of(source);
   ParallelReads reads(*machinery, routes, streams, Timed(progress));
   auto result = function(reads);
   if (report != nullptr) {
     *report = reads.report();
     report->threads = machinery->workers.threads();
+    const ReadRoute& route = reads.main_route() ? *reads.main_route() : first;
     report->io = std::string(route.name());
     if (route.direct() != nullptr) {
       report->io = std::string(machinery->queue.name()) + ", " + report->io;
@@ -100,9 +101,10 @@ Result<VerifyReport> Engine::Verify(const Reader& reader,
                                     const ProgressCallback& progress,
                                     LoadReport* report) {
   const Reader::Impl& file = Reader::Impl::Of(reader);
+  std::vector<std::shared_ptr<const ReadAdapter>> held;
   return impl_->WithReads(
       file.source, progress, report, {},
-      [&](ReadExecutor& reads) { return file.Verify(reads); });
+      [&](ReadExecutor& reads) { return file.Verify(reads, &held); });
 }
 
 Result<State> Engine::Load(const std::string& path, const LoadOptions& options,

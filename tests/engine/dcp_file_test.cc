@@ -162,6 +162,19 @@ TEST_P(DcpModes, FillsTensorsInPlaceAndCasts) {
   }
 }
 
+// The manifest was read when it was opened.
+TEST(DcpFile, TellsWhichWayTheBytesOfItsShardsCame) {
+  const ScratchDirectory scratch;
+  DcpFiles files(scratch.path());
+  files.Add("c", DType::kBFloat16, {300, 500}, {300, 67}, 4, 2);
+  files.Write();
+  auto engine = Engine::Create();
+  ASSERT_THAT(engine.status(), IsOk());
+  LoadReport report;
+  ASSERT_THAT(engine->Load(files.folder(), {}, {}, &report).status(), IsOk());
+  EXPECT_EQ(report.io, "adapter");  // puts the chunks together
+}
+
 // Chunks check themselves as they are put together.
 TEST(DcpFile, IsReadOnceInPlace) {
   const ScratchDirectory scratch;

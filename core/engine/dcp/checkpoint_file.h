@@ -54,8 +54,8 @@ Result<OpenedFile> OpenDcp(const DcpPath& at, const ReaderOptions& options,
 
 // Checks every record of every archive that the metadata names, and then that
 // the metadata and the shards tell the same. What is wrong with a shard, or
-// with what the metadata says, is the report's damage. `held` gets the files,
-// which outlive `reads`.
+// with what the metadata says, is the report's damage. `held` gets the files
+// and the parts of them that were read, which outlive what `reads` holds.
 //
 // Errors: those of ReadCheckpoint() but kCorrupt; of reading, kIo,
 // kOutOfMemory and kCancelled.

@@ -142,6 +142,7 @@ class Verifier {
       }
       adapter =
           std::make_shared<PartAdapter>(file, archive.offset, archive.bytes);
+      held_->push_back(adapter);
     }
     if (!Charge(name, adapter->size())) return Status::Ok();
     // Other files, of which the reader takes none, are none here either.

@@ -399,12 +399,26 @@ Status ParallelReads::Run(const ByteSource& source, std::span<ReadTask> tasks,
   Status status = devices ? RunOnDevices(source, tasks, on_error)
                           : RunOnHost(source, tasks, on_error);
   done_ = end;
+  uint64_t read = 0;
   for (const ReadTask& task : tasks) {
     if (!task.status.ok()) continue;
     report_.file_bytes += task.read.file_bytes;
+    read += task.read.file_bytes;
     report_.tensor_bytes += task.dst.size();
   }
+  if (read > 0) route_bytes_[&routes_.Of(source)] += read;
   return status;
+}
+
+const ReadRoute* ParallelReads::main_route() const {
+  const ReadRoute* most = nullptr;
+  uint64_t bytes = 0;
+  for (const auto& [route, read] : route_bytes_) {
+    if (read <= bytes) continue;
+    most = route;
+    bytes = read;
+  }
+  return most;
 }
 
 Status ParallelReads::RunOnHost(const ByteSource& source,

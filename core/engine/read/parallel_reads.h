@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -57,6 +58,9 @@ class ParallelReads final : public ReadExecutor {
     return report;
   }
 
+  // The route by which most bytes were read; null if none was.
+  const ReadRoute* main_route() const;
+
  private:
   Status RunOnHost(const ByteSource& source, std::span<ReadTask> tasks,
                    OnError on_error);
@@ -69,6 +73,7 @@ class ParallelReads final : public ReadExecutor {
   uint64_t done_ = 0;   // bytes, of all runs that are over
   uint64_t total_ = 0;  // of all that were begun or are expected
   LoadReport report_;
+  std::map<const ReadRoute*, uint64_t> route_bytes_;
   DeviceReads devices_;
 };
 

@@ -55,7 +55,10 @@ class Reader::Impl {
                   ReadExecutor& reads) const;
   Result<ReadReport> Read(std::span<const ReadRequest> requests,
                           ReadExecutor& reads) const;
-  Result<VerifyReport> Verify(ReadExecutor& reads) const;
+  // `held`: as of VerifyDcp().
+  Result<VerifyReport> Verify(
+      ReadExecutor& reads,
+      std::vector<std::shared_ptr<const ReadAdapter>>* held) const;
 
   const ByteSource source;
   const std::vector<ByteSource> shards;  // Layout::sources[1] and on

@@ -145,11 +145,14 @@ Result<VerifyReport> VerifyRecords(const ByteSource& source,
 }  // namespace
 
 Result<VerifyReport> Reader::Verify() const {
+  std::vector<std::shared_ptr<const ReadAdapter>> held;
   OneByOne reads;
-  return impl_->Verify(reads);
+  return impl_->Verify(reads, &held);
 }
 
-Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
+Result<VerifyReport> Reader::Impl::Verify(
+    ReadExecutor& reads,
+    std::vector<std::shared_ptr<const ReadAdapter>>* held) const {
   if (checkpoint) {
     // By the files that are open, which outlive `reads`.
     const auto open = [this](const std::string& path)
@@ -160,8 +163,7 @@ Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
       }
       return OpenBuffered(path);
     };
-    std::vector<std::shared_ptr<const ReadAdapter>> held;
-    return VerifyDcp(*checkpoint, open, reads, &held);
+    return VerifyDcp(*checkpoint, open, reads, held);
   }
   std::vector<std::vector<std::string>> names(layout.storages.size());
   for (const TensorLayout& tensor : layout.tensors) {
@@ -184,7 +186,8 @@ Result<VerifyReport> Reader::Impl::Verify(ReadExecutor& reads) const {
 Result<VerifyReport> VerifyAdapter(std::shared_ptr<const ReadAdapter> adapter,
                                    ReadExecutor& reads) {
   const auto reader = Reader::Open(adapter);
-  if (reader) return Reader::Impl::Of(*reader).Verify(reads);
+  std::vector<std::shared_ptr<const ReadAdapter>> none;  // is one file
+  if (reader) return Reader::Impl::Of(*reader).Verify(reads, &none);
   const StatusCode code = reader.error().code();
   const bool unread =
       code == StatusCode::kCorrupt || code == StatusCode::kUnsupported;
@@ -201,7 +204,8 @@ Result<VerifyReport> VerifyShards(const std::string& path,
                                   const OpenAdapter& open,
                                   ReadExecutor& reads) {
   const auto reader = Reader::Impl::Open(path, {}, open);
-  if (reader) return Reader::Impl::Of(*reader).Verify(reads);
+  std::vector<std::shared_ptr<const ReadAdapter>> held;
+  if (reader) return Reader::Impl::Of(*reader).Verify(reads, &held);
   if (reader.error().code() != StatusCode::kCorrupt) return reader.error();
   return DamagedIndex(path, reader.error());
 }
