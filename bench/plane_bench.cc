@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The plane codec beside memcpy: a chunk or two in L2, 64 MiB and 1 GiB; and
-// 1 MiB of each set beside general compressors, to compare sizes. The rate
+// 1 MiB of each set beside general compressors, to compare sizes.
+// plane_encode_T_in_turn: 64 MiB, each chunk to the same room, as saves have
+// it. The rate
 // counts bytes before encoding; the counter `stored` is the part of them that
 // is left, an index entry for each chunk included.
 #include <algorithm>
@@ -28,12 +30,14 @@ const KernelTable& Cpu() { return **KernelsFor(Device::Cpu()); }
 // A run of a set in chunks, and room for what they become.
 class Chunks {
  public:
-  Chunks(const PlaneSet& set, size_t bytes) : bytes_(bytes) {
+  // `in_turn`: all become the same room's, so that the last one is left.
+  Chunks(const PlaneSet& set, size_t bytes, bool in_turn = false)
+      : bytes_(bytes) {
     const std::byte* const src = PlaneSource(set, bytes);
     const size_t width = TraitsOf(set.type).width;
     const size_t full = PlaneChunkElems(set.type) * width;
     chunks_.resize((bytes + full - 1) / full);
-    coded_.resize(chunks_.size() * full);
+    coded_.resize((in_turn ? 1 : chunks_.size()) * full);
     faults_.resize(chunks_.size());
     for (size_t i = 0; i < chunks_.size(); ++i) {
       PlaneEncodeJob job;
@@ -41,7 +45,7 @@ class Chunks {
       job.type = set.type;
       job.elems =
           static_cast<uint32_t>(std::min(full, bytes - i * full) / width);
-      job.dst = coded_.data() + i * full;
+      job.dst = coded_.data() + (in_turn ? 0 : i * full);
       job.chunk = &chunks_[i];
       jobs_.push_back(job);
     }
@@ -114,6 +118,14 @@ Body Encode(const PlaneSet& set, size_t bytes) {
   };
 }
 
+Body EncodeInTurn(const PlaneSet& set, size_t bytes) {
+  return [=](benchmark::State& state) {
+    Chunks chunks(set, bytes, /*in_turn=*/true);
+    Measure(state, bytes, [&] { return chunks.Encode(); });
+    state.counters["stored"] = chunks.Stored();
+  };
+}
+
 Body Decode(const PlaneSet& set, size_t bytes) {
   return [=](benchmark::State& state) {
     Chunks chunks(set, bytes);
@@ -159,6 +171,9 @@ void RegisterPlanes() {
       RegisterContest("plane_decode_" + set.name, bytes, Decode(set, bytes),
                       peers);
     }
+    constexpr size_t kTurnBytes = size_t{64} << 20;
+    Register("plane_encode_" + set.name + "_in_turn", "caisson", kTurnBytes,
+             EncodeInTurn(set, kTurnBytes));
   }
   for (const PlaneSet& set : PlaneSets()) {
     constexpr size_t kBytes = size_t{1} << 20;
