@@ -66,6 +66,17 @@ bool IsOfOneRank(std::string_view name) {
   return Take(name, "__") && TakeDigits(name) && name == ".metadata";
 }
 
+// Calls fn(name) of all that is in a folder, as far as it can be listed.
+template <typename Fn>
+void ForNames(const std::string& folder, const Fn& fn) {
+  std::error_code error;
+  fs::directory_iterator it(folder, error);
+  for (const fs::directory_iterator end; !error && it != end;
+       it.increment(error)) {
+    fn(it->path().filename().string());
+  }
+}
+
 // What a folder holds that has no metadata.
 struct Leftovers {
   bool shards = false;
@@ -74,14 +85,10 @@ struct Leftovers {
 
 Leftovers LeftIn(const std::string& folder) {
   Leftovers left;
-  std::error_code error;
-  fs::directory_iterator it(folder, error);
-  for (const fs::directory_iterator end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename();
+  ForNames(folder, [&](std::string_view name) {
     left.shards = left.shards || IsShard(name);
     left.of_one_rank = left.of_one_rank || IsOfOneRank(name);
-  }
+  });
   return left;
 }
 
@@ -107,18 +114,13 @@ bool LooksLikeMetadata(const fs::path& path) {
          text.find("torch.distributed.checkpoint") != std::string_view::npos;
 }
 
-bool HasSafetensors(const fs::path& folder) {
-  std::error_code error;
-  fs::directory_iterator it(folder, error);
-  for (const fs::directory_iterator end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename();
-    if (name.ends_with(".safetensors") ||
-        name.ends_with(safetensors::kIndexSuffix)) {
-      return true;
-    }
-  }
-  return false;
+bool HasSafetensors(const std::string& folder) {
+  bool has = false;
+  ForNames(folder, [&](std::string_view name) {
+    has = has || name.ends_with(".safetensors") ||
+          name.ends_with(safetensors::kIndexSuffix);
+  });
+  return has;
 }
 
 bool IsMetadata(const fs::path& path) {
