@@ -9,6 +9,7 @@
 #include "kernels/cuda/crc32_column.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/tile.h"
+#include "tests/support/host_kernels_only.h"
 #include "tests/support/plane_lanes.h"
 
 namespace caisson {
@@ -165,16 +166,6 @@ Status Transform(const Step& step, std::span<const Job> jobs, Workspace,
 
 size_t WorkspaceBytes(const Step&, std::span<const Job>) { return 0; }
 
-Status Inflate(std::span<const InflateJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes DEFLATE");
-}
-
-Status Deflate(int, std::span<const DeflateJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes DEFLATE");
-}
-
-size_t DeflateBound(size_t) { return 0; }
-
 Status PlaneEncode(std::span<const PlaneEncodeJob> jobs, Workspace, Stream) {
   return EncodePlanesByLanes(jobs);
 }
@@ -187,29 +178,21 @@ Status PlaneDecode(std::span<const PlaneDecodeJob> jobs, Workspace, Stream) {
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob>) { return 0; }
 
-Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes varints");
-}
-
-Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes varints");
-}
-
 }  // namespace
 
 const KernelTable& CudaLanes() {
   static constexpr KernelTable kTable = {.name = "cuda_lanes",
                                          .transform = Transform,
                                          .workspace_bytes = WorkspaceBytes,
-                                         .inflate = Inflate,
-                                         .deflate = Deflate,
-                                         .deflate_bound = DeflateBound,
+                                         .inflate = NoInflate,
+                                         .deflate = NoDeflate,
+                                         .deflate_bound = NoDeflateBound,
                                          .plane_encode = PlaneEncode,
                                          .plane_encode_bytes = PlaneEncodeBytes,
                                          .plane_decode = PlaneDecode,
                                          .plane_decode_bytes = PlaneDecodeBytes,
-                                         .encode_varints = EncodeVarints,
-                                         .decode_varints = DecodeVarints};
+                                         .encode_varints = NoEncodeVarints,
+                                         .decode_varints = NoDecodeVarints};
   return kTable;
 }
 

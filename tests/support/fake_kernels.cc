@@ -8,6 +8,7 @@
 
 #include "core/base/status_macros.h"
 #include "tests/support/fake_device.h"
+#include "tests/support/host_kernels_only.h"
 
 namespace caisson {
 namespace {
@@ -33,24 +34,6 @@ size_t PlaneEncodeBytes(std::span<const PlaneEncodeJob> jobs) {
 
 size_t PlaneDecodeBytes(std::span<const PlaneDecodeJob> jobs) {
   return BytesFor(jobs.size());
-}
-
-Status Inflate(std::span<const InflateJob>, Stream) {
-  return Status::Unsupported("no fake kernel decodes DEFLATE");
-}
-
-Status Deflate(int, std::span<const DeflateJob>, Stream) {
-  return Status::Unsupported("no fake kernel encodes DEFLATE");
-}
-
-size_t DeflateBound(size_t) { return 0; }
-
-Status EncodeVarints(DType, std::span<const VarintEncodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel encodes varints");
-}
-
-Status DecodeVarints(DType, std::span<const VarintDecodeJob>, Stream) {
-  return Status::Unsupported("no CUDA kernel decodes varints");
 }
 
 // A job and the view that it points to.
@@ -118,15 +101,15 @@ Result<const KernelTable*> FakeDevices::Kernels(Device device) {
   static constexpr KernelTable kTable = {.name = "fake",
                                          .transform = Transform,
                                          .workspace_bytes = WorkspaceBytes,
-                                         .inflate = Inflate,
-                                         .deflate = Deflate,
-                                         .deflate_bound = DeflateBound,
+                                         .inflate = NoInflate,
+                                         .deflate = NoDeflate,
+                                         .deflate_bound = NoDeflateBound,
                                          .plane_encode = PlaneEncode,
                                          .plane_encode_bytes = PlaneEncodeBytes,
                                          .plane_decode = PlaneDecode,
                                          .plane_decode_bytes = PlaneDecodeBytes,
-                                         .encode_varints = EncodeVarints,
-                                         .decode_varints = DecodeVarints};
+                                         .encode_varints = NoEncodeVarints,
+                                         .decode_varints = NoDecodeVarints};
   if (device.is_cpu()) return KernelsFor(device);
   if (!HasDevice(device)) {
     return Status::Unavailable("no device " + Name(device));
